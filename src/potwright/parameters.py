@@ -79,7 +79,13 @@ def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated, list, tuple):
+    if typing.get_origin(annotation) in (
+        typing.Union,
+        types.UnionType,
+        typing.Annotated,
+        list,
+        tuple,
+    ):
         return [m for inner in typing.get_args(annotation) for m in _models_in(inner)]
     return []
 

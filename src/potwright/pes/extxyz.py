@@ -1,0 +1,40 @@
+"""Exchange with the rest of the world: extended XYZ files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import ase.io
+
+from potwright.errors import InputError
+from potwright.pes.data import PESData
+
+
+def export_extxyz(pes: PESData, path: str | Path) -> None:
+    """Write all structures, labels and metadata to an extended XYZ file, atomically."""
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w") as file:
+            for chunk in pes.chunks(1000):
+                ase.io.write(file, chunk.to_atoms(), format="extxyz")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def import_extxyz(path: str | Path, *, labels: str = "calculator", **metadata: Any) -> PESData:
+    """Read an extended XYZ file; parameters as for :meth:`PESData.from_atoms`.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or holds what cannot be represented.
+    """
+    try:
+        atoms = ase.io.read(path, index=":", format="extxyz")
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise InputError(f"{path}: not a readable extended XYZ file ({error})") from error
+    return PESData.from_atoms(atoms, labels=labels, **metadata)
