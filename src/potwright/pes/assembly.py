@@ -1,4 +1,4 @@
-"""How complete, consistent sets of columns come about: from what is given, from parts, from rows."""
+"""How complete, consistent sets of columns come about."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _check(held: Columns) -> None:
         empty = np.flatnonzero(np.diff(offsets) < 1)
         raise InputError(f"structure {empty[0] if len(empty) else 0} has no atoms")
 
-    def refuse(bad_atoms: np.ndarray, what: str) -> None:
+    def refuse(bad_atoms: Any, what: str) -> None:
         if bad_atoms.any():
             i = int(np.searchsorted(offsets, np.flatnonzero(bad_atoms)[0], side="right")) - 1
             source = held["source"][i]

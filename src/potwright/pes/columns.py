@@ -1,4 +1,4 @@
-"""Which columns a :class:`~potwright.pes.PESData` has, and what fills them where nothing is given."""
+"""Which columns PESData has, and what fills them where nothing is given."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def atoms_from_columns(pes: PESData, *, engine_pbc: bool) -> list[Atoms]:
         atoms = Atoms(
             pes.numbers[atoms_slice], pes.positions[atoms_slice], cell=pes.cell[i], pbc=pbc[i]
         )
-        results = {}
+        results: dict[str, Any] = {}
         if energy[i] == energy[i]:
             results |= {"energy": energy[i], "free_energy": energy[i]}
         if with_forces[i]:
@@ -150,7 +150,9 @@ class _Converter:
         if self.labels == "none":
             return {}, {}
         if self.labels == "calculator":
-            found = {n: results.pop(n) for n in ("forces", "stress") if n in results}
+            found: dict[str, Any] = {
+                name: results.pop(name) for name in ("forces", "stress") if name in results
+            }
             free = results.pop("free_energy", None)
             if free is None:
                 return found | {"energy": results.pop("energy", None)}, results
@@ -207,6 +209,6 @@ class _Converter:
         if isinstance(value, dict):
             return {str(k): self._json(key, v) for k, v in value.items()}
         raise InputError(
-            f"{self.name}: key {key!r} holds a {type(value).__name__}, which cannot be represented; "
+            f"{self.name}: key {key!r} holds a {type(value).__name__}, not representable; "
             "remove it, or turn it into numbers, strings, lists or dictionaries of them"
         )

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import ase.io
 
 from potwright.errors import InputError
+from potwright.files import complete_or_absent
 from potwright.pes.data import PESData
 
 
 def export_extxyz(pes: PESData, path: str | Path) -> None:
     """Write all structures, labels and metadata to an extended XYZ file, atomically."""
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w") as file:
-            for chunk in pes.chunks(1000):
-                ase.io.write(file, chunk.to_atoms(), format="extxyz")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with complete_or_absent(path) as temporary, temporary.open("w") as file:
+        for chunk in pes.chunks(1000):
+            ase.io.write(file, chunk.to_atoms(), format="extxyz")
 
 
 def import_extxyz(path: str | Path, *, labels: str = "calculator", **metadata: Any) -> PESData:

@@ -7,7 +7,6 @@ text with the end of each structure's part.
 from __future__ import annotations
 
 import json
-import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import h5py
 import numpy as np
 
 from potwright.errors import InputError
+from potwright.files import complete_or_absent
 from potwright.pes.columns import PER_ATOM, PER_STRUCTURE, TEXT, numeric
 
 SCHEMA = "potwright.PESData"
@@ -23,18 +23,12 @@ SCHEMA_VERSION = 1
 
 
 def write(held: dict[str, np.ndarray], path: Path) -> None:
-    """Write ``held`` to ``path``: to a temporary file first, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(temporary, "w", libver="latest") as file:
-            file.attrs.update(schema=SCHEMA, schema_version=SCHEMA_VERSION)
-            file.attrs["structures"] = len(held["offsets"]) - 1
-            for name, array in held.items():
-                _write_column(file, name, array)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write ``held`` to ``path``; the file is complete, or it is not there."""
+    with complete_or_absent(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+        file.attrs.update(schema=SCHEMA, schema_version=SCHEMA_VERSION)
+        file.attrs["structures"] = len(held["offsets"]) - 1
+        for name, array in held.items():
+            _write_column(file, name, array)
 
 
 def _write_column(file: h5py.File, name: str, array: np.ndarray) -> None:

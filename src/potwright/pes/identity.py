@@ -1,4 +1,4 @@
-"""The content id of a structure: the same geometry has the same id, whatever file it came through."""
+"""The content id: the same geometry has the same id, whatever file it came through."""
 
 from __future__ import annotations
 

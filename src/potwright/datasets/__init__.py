@@ -1,0 +1,23 @@
+"""Catalog types: thin, versioned, atomic.
+
+Every versioned type loads the newest version that is not newer than the run, so an older iteration
+can be looked at and run again; with ``previous: true`` it loads what was there before the run.
+"""
+
+from potwright.datasets.committee import CommitteeDataset
+from potwright.datasets.documents import JSONDataset, TableDataset
+from potwright.datasets.pes import PESDataset
+from potwright.datasets.predictions import PredictionsDataset
+from potwright.datasets.structures import StructuresDataset
+from potwright.datasets.workspace import LabelStoreDataset, WorkspaceDataset
+
+__all__ = [
+    "CommitteeDataset",
+    "JSONDataset",
+    "LabelStoreDataset",
+    "PESDataset",
+    "PredictionsDataset",
+    "StructuresDataset",
+    "TableDataset",
+    "WorkspaceDataset",
+]

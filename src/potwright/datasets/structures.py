@@ -1,0 +1,134 @@
+"""The user's own structures: whatever ASE reads."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+from pathlib import Path
+from typing import Any
+
+import ase.io
+from ase import Atoms
+from ase.io.formats import UnknownFileTypeError
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
+
+from potwright.datasets.pes import structure_table
+from potwright.errors import InputError
+from potwright.pes import PESData
+
+NOT_STRUCTURES = ("README*", "*.md", "LICENSE*", ".*")
+
+
+class StructuresDataset(AbstractDataset[PESData, PESData]):
+    """All structures of a folder, a file, or the files that a pattern names.
+
+    Parameters
+    ----------
+    filepath
+        A folder (all its files but README and hidden ones), a file, or a pattern such as
+        ``data/01_raw/*.cif``. A file may hold several structures.
+    pbc
+        Which directions are really periodic, by file name or pattern, for formats that cannot say
+        it (CIF and POSCAR always read as periodic in all three):
+        ``{"graphene.cif": [true, true, false]}``.
+    labels
+        Where existing labels are; see :meth:`potwright.pes.PESData.from_atoms`.
+    metadata
+        For Kedro-Viz.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        pbc: dict[str, list[bool]] | None = None,
+        labels: str = "calculator",
+        metadata: dict[str, Any] | None = None,
+    ):
+        self._filepath = filepath
+        self._pbc = pbc or {}
+        self._labels = labels
+        self.metadata = metadata
+
+    @property
+    def filepath(self) -> str:
+        """Where the structures are."""
+        return self._filepath
+
+    def load(self) -> PESData:
+        """Read all files, in the order of their names.
+
+        Raises
+        ------
+        InputError
+            If there are none, or one cannot be read; the message names it.
+        """
+        files = self._files()
+        if not files:
+            raise InputError(
+                f"no structures found in {self._filepath}; put files that ASE reads there (CIF, "
+                "POSCAR, extxyz, …), or change 'filepath' of 'initial_structures' in the catalog"
+            )
+        for pattern in self._pbc:
+            if not any(fnmatch.fnmatch(file.name, pattern) for file in files):
+                names = ", ".join(file.name for file in files)
+                raise InputError(
+                    f"pbc is given for {pattern!r}, but there is no such file among {names}"
+                )
+        return PESData.concatenate([self._read(file) for file in files])
+
+    def save(self, data: PESData) -> None:
+        """A user's input is never written."""
+        raise DatasetError("The user's structures are read-only.")
+
+    def _files(self) -> list[Path]:
+        root = Path(self._filepath)
+        found = (
+            root.rglob("*")
+            if root.is_dir()
+            else map(Path, glob.glob(self._filepath, recursive=True))
+        )  # noqa: PTH207
+        return sorted(
+            file
+            for file in found
+            if file.is_file() and not any(fnmatch.fnmatch(file.name, p) for p in NOT_STRUCTURES)
+        )
+
+    def _read(self, file: Path) -> PESData:
+        try:
+            images = ase.io.read(file, index=":")
+        except UnknownFileTypeError as error:
+            raise InputError(f"{file}: not a format that ASE knows ({error})") from error
+        except Exception as error:  # noqa: BLE001  ASE's readers raise whatever their parsers do
+            reason = f"{type(error).__name__}: {error}"
+            raise InputError(
+                f"{file}: ASE cannot read this file ({reason}); mend or remove it"
+            ) from error
+        if not images:
+            raise InputError(f"{file}: holds no structure")
+        for atoms in images:
+            self._set_pbc(atoms, file)
+        several = len(images) > 1
+        sources = [f"{file.name}#{i}" if several else file.name for i in range(len(images))]
+        try:
+            return PESData.from_atoms(images, labels=self._labels, origin="initial", source=sources)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
+
+    def _set_pbc(self, atoms: Atoms, file: Path) -> None:
+        for pattern, pbc in self._pbc.items():
+            if fnmatch.fnmatch(file.name, pattern):
+                if len(pbc) != 3 or not all(isinstance(axis, bool) for axis in pbc):
+                    raise InputError(f"pbc of {pattern!r}: expected three booleans, got {pbc!r}")
+                atoms.pbc = pbc
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """The first structures as a table."""
+        return structure_table(self.load(), nrows)
+
+    def _exists(self) -> bool:
+        return bool(self._files())
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath, "pbc": self._pbc}
