@@ -52,8 +52,9 @@ def usable(*columns: np.ndarray) -> np.ndarray:
 def fit_slope(disagreement: np.ndarray, error: np.ndarray, group: np.ndarray) -> Factor:
     """The slope a of D ≈ a·ε through the origin, a = Σ Dε / Σ ε².
 
-    The standard error is robust to unequal scatter and to dependence within groups (the sandwich
-    estimator over G groups with the factor G/(G − 1)).
+    The standard error is robust to unequal scatter and to dependence within groups: the sandwich
+    estimator over groups, each divided by one minus its leverage (CR3: what leaving out one group
+    at a time gives). Without the leverage a few large errors make it far too small.
 
     Parameters
     ----------
@@ -72,14 +73,13 @@ def fit_slope(disagreement: np.ndarray, error: np.ndarray, group: np.ndarray) ->
     if len(d) < MINIMUM_POINTS or not (d.any() and e.any()):
         return NOT_FITTED
     slope = float(d @ e / (e @ e))
-    scores = e * (d - slope * e)
-    return Factor(slope, _clustered(scores, group) / float(e @ e))
+    return Factor(slope, _clustered(e * (d - slope * e), e**2, group))
 
 
 def error_scale(disagreement: np.ndarray, error: np.ndarray, group: np.ndarray) -> Factor:
     """The factor c of b ≈ c·D, c² = Σ b² / Σ D².
 
-    The standard error is that of a ratio of sums over groups, by linearisation.
+    The standard error is that of a ratio of sums, robust as that of :func:`fit_slope`.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def error_scale(disagreement: np.ndarray, error: np.ndarray, group: np.ndarray) 
         return NOT_FITTED
     squared = float(b2.sum() / d2.sum())
     factor = squared**0.5
-    return Factor(factor, _clustered(b2 - squared * d2, group) / float(d2.sum()) / (2 * factor))
+    return Factor(factor, _clustered(b2 - squared * d2, d2, group) / (2 * factor))
 
 
 def likelihood_scale(disagreement: np.ndarray, error: np.ndarray) -> float:
@@ -111,10 +111,10 @@ def likelihood_scale(disagreement: np.ndarray, error: np.ndarray) -> float:
 
 
 def conformal_factor(disagreement: np.ndarray, error: np.ndarray, level: float) -> float:
-    """The factor q for which b ≤ q·D holds with probability ``level`` for an exchangeable structure.
+    """The factor q for which b ≤ q·D holds with probability ``level``.
 
-    Split conformal prediction: the ⌈(n + 1)·level⌉-th smallest of the ratios b/D; infinite where
-    there are too few of them for that level.
+    Split conformal prediction, for a structure that is exchangeable with these: the
+    ⌈(n + 1)·level⌉-th smallest of the ratios b/D; infinite where they are too few for that level.
     """
     keep = usable(disagreement, error)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -201,13 +201,14 @@ def informative(disagreement: np.ndarray, error: np.ndarray) -> bool:
     return bool(by_disagreement < by_constant)
 
 
-def _clustered(scores: np.ndarray, group: np.ndarray) -> float:
-    """Standard deviation of Σ scores when only whole groups are independent."""
+def _clustered(scores: np.ndarray, weights: np.ndarray, group: np.ndarray) -> float:
+    """Standard error of a weighted mean with these scores, when only groups are independent."""
     _, member_of = np.unique(group, return_inverse=True)
     sums = np.bincount(member_of, weights=scores)
-    if len(sums) < 2:
+    shares = np.bincount(member_of, weights=weights) / weights.sum()
+    if len(sums) < 2 or (shares >= 1).any():
         return float("nan")
-    return float(np.sqrt(len(sums) / (len(sums) - 1) * (sums @ sums)))
+    return float(np.sqrt(np.sum((sums / (1 - shares)) ** 2)) / weights.sum())
 
 
 def _weighted_spearman(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:

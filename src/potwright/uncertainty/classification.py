@@ -79,13 +79,14 @@ def classify(
     keep = np.isfinite(disagreement) & np.isfinite(error)
     positive = disagreement[keep] > disagreement_threshold
     bad = error[keep] > error_threshold
-    counted = [
-        int(np.count_nonzero(mask))
-        for mask in (positive & bad, positive & ~bad, ~positive & bad, ~positive & ~bad)
-    ]
-    hits, false_alarms, misses, _ = counted
+    hits = int(np.count_nonzero(positive & bad))
+    false_alarms = int(np.count_nonzero(positive & ~bad))
+    misses = int(np.count_nonzero(~positive & bad))
     return Classification(
-        *counted,
+        true_positives=hits,
+        false_positives=false_alarms,
+        false_negatives=misses,
+        true_negatives=int(np.count_nonzero(~positive & ~bad)),
         true_positive_rate=proportion(hits, hits + misses, confidence),
         positive_predictive_value=proportion(hits, hits + false_alarms, confidence),
     )
