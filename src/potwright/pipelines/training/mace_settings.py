@@ -1,0 +1,50 @@
+"""The options of ``mace_run_train``, known without importing torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+OWN_SETTINGS = {
+    "name": "it names the members",
+    "seed": "members' seeds derive from the project's `seed`",
+    "train_file": "the training split",
+    "valid_file": "the validation split",
+    "test_file": "evaluation is a stage of its own",
+    "E0s": "energies of isolated atoms, or fitted ones",
+    "atomic_numbers": "the species of the labelled structures",
+    "max_num_epochs": "see `epochs` and `optimiser_steps`",
+    "device": "see `device` of the stage",
+    "work_dir": "each member has a fresh folder",
+    "energy_key": "labels are written under keys of Potwright's own",
+    "forces_key": "labels are written under keys of Potwright's own",
+    "stress_key": "labels are written under keys of Potwright's own",
+}
+
+
+@cache
+def known_settings() -> list[str]:
+    """Names of all options, from MACE's own parser.
+
+    Importing ``mace.tools`` takes seconds, because it imports torch; its parser needs nothing of
+    that, so its module is loaded on its own.
+    """
+    package = importlib.util.find_spec("mace")
+    if package is None or package.submodule_search_locations is None:
+        raise ModuleNotFoundError("mace is not installed: pip install mace-torch")
+    tools = Path(package.submodule_search_locations[0]) / "tools"
+    stand_in = ModuleType("_potwright_mace_tools")
+    stand_in.__path__ = [str(tools)]
+    sys.modules[stand_in.__name__] = stand_in
+    spec = importlib.util.spec_from_file_location(
+        f"{stand_in.__name__}.arg_parser", tools / "arg_parser.py"
+    )
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"{tools}/arg_parser.py: MACE's parser is not where it was")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    parser = module.build_default_arg_parser()
+    return sorted(action.dest for action in parser._actions if action.dest != "help")

@@ -1,0 +1,53 @@
+"""Nodes of the training pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from potwright.parameters_campaign import CampaignParameters
+from potwright.pes import PESData
+from potwright.pipelines.training.members import train_members
+from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.pipelines.training.split import assign_splits
+from potwright.potentials import Committee
+
+
+def merge_labels(
+    labelled_previous: PESData,
+    labels: PESData,
+    parameters: TrainingParameters,
+    campaign: CampaignParameters,
+    seed: int,
+) -> PESData:
+    """Add the new labels to those of earlier iterations, and settle their split once and for all."""
+    iteration = campaign.next_iteration(labelled_previous.iteration)
+    new = labels.drop_duplicates()
+    new = new[labelled_previous.index_of(new.id) < 0]
+    fractions = parameters.split.model_dump()
+    return PESData.concatenate(
+        [labelled_previous, assign_splits(labelled_previous, new, fractions, seed, iteration)]
+    )
+
+
+def train_committee(
+    labelled: PESData,
+    workspace: Path,
+    parameters: TrainingParameters,
+    campaign: CampaignParameters,
+    seed: int,
+) -> Committee:
+    """Train all members on the training split, each from its own seed."""
+    iteration = campaign.iteration_of(labelled.iteration)
+    return train_members(labelled, workspace, parameters, seed, iteration)
+
+
+def training_report(committee: Committee) -> pd.DataFrame:
+    """Learning curves of all members: validation loss and errors by epoch (eV, eV/Å, eV/Å³)."""
+    rows = [
+        {"member": member, "seed": training["seed"], **point}
+        for member, training in enumerate(committee.record["training"])
+        for point in training["learning_curve"]
+    ]
+    return pd.DataFrame(rows)

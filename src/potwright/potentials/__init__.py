@@ -1,0 +1,10 @@
+"""Trained models: potentials, committees of them, and the calculator that users take away.
+
+>>> committee = load_committee("data/06_models/carbon/committee/<version>/committee")  # doctest: +SKIP
+>>> atoms.calc = committee.calculator()  # doctest: +SKIP
+"""
+
+from potwright.potentials.committee import Committee, load_committee
+from potwright.potentials.protocol import Evaluator, Potential
+
+__all__ = ["Committee", "Evaluator", "Potential", "load_committee"]
