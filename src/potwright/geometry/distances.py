@@ -1,0 +1,96 @@
+"""Distances between atoms under the real periodicity, own images included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from ase.data import covalent_radii
+from ase.neighborlist import primitive_neighbor_list
+
+from potwright.geometry.cells import shortest_image
+
+FIRST_CUTOFF_ANGSTROM = 3.0
+
+
+def nearest_neighbour_distances(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
+) -> np.ndarray:
+    """Distance from each atom to its nearest neighbour, which may be its own periodic image.
+
+    Parameters
+    ----------
+    positions
+        Shape (n, 3), Å.
+    cell
+        Lattice vectors, shape (3, 3), Å.
+    pbc
+        Which axes are periodic, shape (3,).
+
+    Returns
+    -------
+    np.ndarray
+        Shape (n,), Å; infinity for an atom that is alone.
+    """
+    nearest = np.full(len(positions), np.inf)
+    for _, i, _, distance in _growing_pairs(positions, cell, pbc, FIRST_CUTOFF_ANGSTROM):
+        np.minimum.at(nearest, i, distance)
+        if np.isfinite(nearest).all():
+            break
+    return nearest
+
+
+def smallest_covalent_ratio(
+    numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray
+) -> float:
+    """The smallest d_ij / (r_i + r_j) over all pairs, with r the covalent radii.
+
+    Radii of Cordero et al., Dalton Trans. 2832 (2008). A bond has about 1; far below it, atoms
+    collide.
+
+    Parameters
+    ----------
+    numbers
+        Atomic numbers, shape (n,).
+    positions
+        Shape (n, 3), Å.
+    cell
+        Lattice vectors, shape (3, 3), Å.
+    pbc
+        Which axes are periodic, shape (3,).
+
+    Returns
+    -------
+    float
+        Infinity for an atom that is alone.
+    """
+    radii = covalent_radii[np.asarray(numbers)]
+    largest_bond = 2 * float(radii.max())
+    smallest = np.inf
+    for cutoff, i, j, distance in _growing_pairs(positions, cell, pbc, largest_bond):
+        smallest = min(smallest, np.min(distance / (radii[i] + radii[j]), initial=np.inf))
+        # A pair beyond the cutoff has at least this ratio.
+        if smallest <= cutoff / largest_bond:
+            break
+    return float(smallest)
+
+
+def _growing_pairs(
+    positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, first: float
+) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray]]:
+    """Cutoff and pairs i, j, distance within it, for growing cutoffs until all pairs are seen."""
+    positions = np.asarray(positions, dtype=float)
+    cell = np.asarray(cell, dtype=float)
+    farthest = float(np.linalg.norm(np.ptp(positions, axis=0)))
+    if np.any(pbc):
+        # Every atom has seen its own nearest image by then.
+        farthest = shortest_image(cell, pbc)
+    elif len(positions) == 1:
+        return
+    cutoff = first
+    while True:
+        i, j, distance = primitive_neighbor_list("ijd", pbc, cell, positions, cutoff)
+        yield cutoff, i, j, distance
+        if cutoff > farthest * 2:
+            return
+        cutoff *= 1.6
