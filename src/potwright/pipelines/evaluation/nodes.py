@@ -1,0 +1,125 @@
+"""Nodes of the evaluation stage."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import pandas as pd
+
+from potwright.execution import ExecutorParameters
+from potwright.parameters_campaign import CampaignParameters
+from potwright.pes import PESData
+from potwright.pipelines.evaluation import calibration as calibrating
+from potwright.pipelines.evaluation import selection as selecting
+from potwright.pipelines.evaluation import verdict as deciding
+from potwright.pipelines.evaluation.metrics import metrics_table
+from potwright.pipelines.evaluation.parameters import EvaluationParameters
+from potwright.uncertainty import Predictions
+
+
+class PredictingCommittee(Protocol):
+    """What this stage asks of a committee."""
+
+    def predict(self, pes: PESData, executor: ExecutorParameters | None = None) -> Predictions:
+        """Member-wise predictions for ``pes``, in its order."""
+        ...
+
+
+def predict(
+    committee: PredictingCommittee,
+    labelled_structures: PESData,
+    explored_structures: PESData,
+    parameters: EvaluationParameters,
+) -> Predictions:
+    """Let every member predict all labelled structures and explored frames, each once."""
+    structures = PESData.concatenate([labelled_structures, explored_structures])
+    if not len(structures):
+        return Predictions.empty()
+    return committee.predict(structures.drop_duplicates(), executor=parameters.executor)
+
+
+def compute_metrics(
+    predictions: Predictions,
+    predictions_previous: Predictions,
+    labelled_structures: PESData,
+    campaign: CampaignParameters,
+) -> pd.DataFrame:
+    """Root mean square errors of the members and of their mean, by set and origin."""
+    iteration = campaign.iteration_of(labelled_structures.iteration)
+    return metrics_table(predictions, predictions_previous, labelled_structures, iteration)
+
+
+def calibrate(
+    predictions: Predictions,
+    predictions_previous: Predictions,
+    labelled_structures: PESData,
+    calibration_previous: dict[str, Any],
+    parameters: EvaluationParameters,
+    campaign: CampaignParameters,
+    seed: int,
+) -> dict[str, Any]:
+    """Relate disagreement to the errors on labels that the committee has not been trained on."""
+    return calibrating.calibrate(
+        predictions,
+        predictions_previous,
+        labelled_structures,
+        previous=calibration_previous,
+        parameters=parameters,
+        iteration=campaign.iteration_of(labelled_structures.iteration),
+        seed=seed,
+    )
+
+
+def judge(
+    predictions: Predictions,
+    explored_structures: PESData,
+    labelled_structures: PESData,
+    calibration: dict[str, Any],
+    parameters: EvaluationParameters,
+) -> pd.DataFrame:
+    """Find the explored frames whose disagreement exceeds a calibrated threshold."""
+    return selecting.judge(
+        predictions, explored_structures, labelled_structures, calibration, parameters
+    )
+
+
+def select(
+    explored_structures: PESData,
+    judged_frames: pd.DataFrame,
+    labelled_structures: PESData,
+    calibration: dict[str, Any],
+    parameters: EvaluationParameters,
+    campaign: CampaignParameters,
+    seed: int,
+) -> PESData:
+    """Choose what to label next: an audit sample, then uncertain frames by the selection rule."""
+    return selecting.select(
+        explored_structures,
+        judged_frames,
+        labelled_structures,
+        calibration,
+        parameters=parameters,
+        label_budget=campaign.label_budget,
+        seed=seed,
+    )
+
+
+def decide(
+    judged_frames: pd.DataFrame,
+    selected_structures: PESData,
+    labelled_structures: PESData,
+    calibration: dict[str, Any],
+    verdict_previous: dict[str, Any],
+    parameters: EvaluationParameters,
+    campaign: CampaignParameters,
+) -> dict[str, Any]:
+    """Say whether the campaign goes on, has converged, has nothing to label, or is stopped."""
+    return deciding.decide(
+        judged_frames,
+        selected_structures,
+        labelled_structures,
+        calibration,
+        previous=verdict_previous,
+        parameters=parameters,
+        campaign=campaign,
+    )

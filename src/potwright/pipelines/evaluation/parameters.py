@@ -1,0 +1,120 @@
+"""Parameters of the evaluation stage."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from potwright.execution import ExecutorParameters, LocalExecutor
+from potwright.parameters import Parameters
+
+
+def _above_zero(value: float) -> float:
+    if value <= 0:
+        raise ValueError(
+            "must be greater than 0; it is the error that you accept (no committee is exact), "
+            "for example 1 meV/atom, 100 meV/Å, 1 meV/Å³"
+        )
+    return value
+
+
+Tolerance = Annotated[float, AfterValidator(_above_zero)]
+
+
+class ErrorThresholds(Parameters):
+    """The errors ε_thr of a member that the user accepts, root mean square over a structure."""
+
+    energy_mev_per_atom: Tolerance = 1.0
+    forces_mev_per_angstrom: Tolerance = 100.0
+    stress_mev_per_angstrom3: Tolerance = 1.0
+
+    def by_property(self) -> dict[str, float]:
+        """The thresholds of ``energy``, ``forces`` and ``stress``, in their milli-units."""
+        return {
+            "energy": self.energy_mev_per_atom,
+            "forces": self.forces_mev_per_angstrom,
+            "stress": self.stress_mev_per_angstrom3,
+        }
+
+
+class Ceiling(Parameters):
+    """Disagreements above which an uncertain frame is not labelled; none where not given."""
+
+    energy_mev_per_atom: Tolerance | None = None
+    forces_mev_per_angstrom: Tolerance | None = None
+    stress_mev_per_angstrom3: Tolerance | None = None
+
+    def by_property(self) -> dict[str, float | None]:
+        """The ceilings of ``energy``, ``forces`` and ``stress``, in their milli-units."""
+        return {
+            "energy": self.energy_mev_per_atom,
+            "forces": self.forces_mev_per_angstrom,
+            "stress": self.stress_mev_per_angstrom3,
+        }
+
+
+class _Selection(Parameters):
+    max_selected: int = Field(default=1000, ge=0)
+    ceiling: Ceiling = Ceiling()
+
+
+class RandomSelection(_Selection):
+    """Uncertain frames, drawn at random."""
+
+    type: Literal["random"] = "random"
+
+
+class TopSelection(_Selection):
+    """The uncertain frames with the largest disagreement relative to its threshold."""
+
+    type: Literal["top"] = "top"
+
+
+class RandomControlSelection(_Selection):
+    """A control: as many frames as there are uncertain ones, drawn from all sane frames.
+
+    What active learning must beat. Everything else (audit sample, budget, verdict) is the same.
+    """
+
+    type: Literal["random_control"] = "random_control"
+
+
+SelectionParameters = Annotated[
+    RandomSelection | TopSelection | RandomControlSelection, Field(discriminator="type")
+]
+
+
+class AuditParameters(Parameters):
+    """The sample that is labelled regardless of its disagreement."""
+
+    fraction: float = Field(default=0.1, ge=0, le=1)
+    minimum: int = Field(default=8, ge=0)
+
+
+class CalibrationParameters(Parameters):
+    """When a calibration is believed."""
+
+    minimum_groups: int = Field(default=20, ge=2)
+    minimum_correlation: float = Field(default=0.2, ge=-1, lt=1)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    bootstrap_samples: int = Field(default=1000, ge=100)
+    conformal_level: float = Field(default=0.9, gt=0, lt=1)
+
+
+class ConvergenceParameters(Parameters):
+    """When a campaign has converged."""
+
+    uncertain_fraction: float = Field(default=0.05, gt=0, le=1)
+    iterations: int = Field(default=2, ge=1)
+
+
+class EvaluationParameters(Parameters):
+    """Everything under ``evaluation`` in the parameter files."""
+
+    error_thresholds: ErrorThresholds = ErrorThresholds()
+    selection: SelectionParameters = RandomSelection()
+    audit: AuditParameters = AuditParameters()
+    calibration: CalibrationParameters = CalibrationParameters()
+    convergence: ConvergenceParameters = ConvergenceParameters()
+    executor: ExecutorParameters = LocalExecutor()

@@ -1,0 +1,179 @@
+"""From explored frames to those that are labelled next."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from potwright.pes import PESData
+from potwright.pipelines.evaluation.measurement import UNITS, column, measure
+from potwright.pipelines.evaluation.parameters import AuditParameters, EvaluationParameters
+from potwright.pipelines.evaluation.rules import RULES, Pool
+from potwright.randomness import generator
+from potwright.uncertainty import PROPERTIES, Predictions
+
+logger = logging.getLogger(__name__)
+
+
+def judge(
+    predictions: Predictions,
+    explored: PESData,
+    labelled: PESData,
+    calibration: dict[str, Any],
+    parameters: EvaluationParameters,
+) -> pd.DataFrame:
+    """What calibration and thresholds say of each explored frame.
+
+    Returns
+    -------
+    DataFrame
+        One row per frame, in order: id, the disagreements, and
+
+        - sane: finite predictions, and not marked ``sane: false`` by the exploration;
+        - candidate: sane, not labelled yet, the first of identical frames;
+        - excess: the largest D/τ, NaN if nothing is calibrated;
+        - uncertain: a candidate with some D > τ, or above a ceiling;
+        - above_ceiling: a candidate with some D above its ceiling;
+        - reasons: names of the properties with D > τ, joined by commas.
+    """
+    measured = measure(predictions, explored)
+    marked = np.array([info.get("sane", True) is not False for info in explored.info], dtype=bool)
+    sane = measured["predicted"].to_numpy(dtype=bool) & marked
+    candidate = (
+        sane & (labelled.index_of(explored.id) < 0) & ~measured.duplicated("id").to_numpy(bool)
+    )
+    ceilings = parameters.selection.ceiling.by_property()
+    excess = np.full((len(explored), len(PROPERTIES)), np.nan)
+    above_ceiling = np.zeros(len(explored), dtype=bool)
+    for i, name in enumerate(PROPERTIES):
+        disagreement = measured[column("disagreement", name)].to_numpy(dtype=float)
+        tau = calibration["properties"][name]["tau"]
+        if tau is not None:
+            excess[:, i] = disagreement / tau
+        if (ceiling := ceilings[name]) is not None:
+            above_ceiling |= disagreement > ceiling
+    above = excess > 1
+    table = measured[["id", *(column("disagreement", name) for name in PROPERTIES)]].copy()
+    table["sane"] = sane
+    table["candidate"] = candidate
+    table["excess"] = np.fmax.reduce(excess, axis=1)
+    table["above_ceiling"] = candidate & above_ceiling
+    table["uncertain"] = candidate & (above.any(axis=1) | above_ceiling)
+    table["reasons"] = [
+        ", ".join(name for name, over in zip(PROPERTIES, row, strict=True) if over) for row in above
+    ]
+    return table
+
+
+def select(
+    explored: PESData,
+    judged: pd.DataFrame,
+    labelled: PESData,
+    calibration: dict[str, Any],
+    *,
+    parameters: EvaluationParameters,
+    label_budget: int | None,
+    seed: int,
+) -> PESData:
+    """The audit sample, then uncertain frames by the rule, within what may still be labelled.
+
+    Parameters
+    ----------
+    explored, judged
+        The frames, and what :func:`judge` says of them.
+    labelled
+        What the budget has been spent on.
+    calibration
+        Its report; where no property is calibrated, frames are drawn at random.
+    parameters, label_budget, seed
+        As configured.
+
+    Returns
+    -------
+    PESData
+        In info each frame keeps ``disagreement`` per property, ``reason`` and ``audit``.
+        Group and parent are those that the exploration gave.
+    """
+    iteration = int(calibration["iteration"])
+    # independent of the order in which trajectories came back
+    order = np.argsort(explored.id, kind="stable")
+    explored, judged = explored[order], judged.iloc[order].reset_index(drop=True)
+    candidate = judged["candidate"].to_numpy(dtype=bool)
+    left = remaining_budget(labelled, label_budget)
+    audit = _draw_audit(candidate, parameters.audit, left, seed, iteration)
+    in_audit = np.zeros(len(explored), dtype=bool)
+    in_audit[audit] = True
+    calibrated = is_calibrated(calibration)
+    above_ceiling = judged["above_ceiling"].to_numpy(dtype=bool)
+    available = candidate & ~in_audit & ~above_ceiling
+    uncertain = available & judged["uncertain"].to_numpy(dtype=bool) if calibrated else available
+    pool = Pool(explored, uncertain, available, judged["excess"].to_numpy(dtype=float))
+    count = min(parameters.selection.max_selected, left - len(audit))
+    rule = parameters.selection.type if calibrated else "random"
+    chosen = RULES[rule](pool, count, generator(seed, "evaluation", "selection", iteration))
+    logger.info(
+        "Selected %d of %d uncertain frames (rule %s) and an audit sample of %d; "
+        "%d frames are above a ceiling, %d explored frames are not candidates",
+        len(chosen),
+        int(judged["uncertain"].sum()),
+        rule,
+        len(audit),
+        int(above_ceiling.sum()),
+        int((~candidate).sum()),
+    )
+    taken = np.concatenate([audit, chosen]).astype(np.int64)
+    reasons = ["audit"] * len(audit) + [
+        _reason(judged["reasons"].iloc[i], rule, calibrated) for i in chosen
+    ]
+    return _annotated(explored[taken], judged.iloc[taken], reasons)
+
+
+def remaining_budget(labelled: PESData, label_budget: int | None) -> int:
+    """How many structures may still be labelled; a very large number without a budget."""
+    if label_budget is None:
+        return np.iinfo(np.int64).max
+    return max(label_budget - int(labelled.has_labels.sum()), 0)
+
+
+def is_calibrated(calibration: dict[str, Any]) -> bool:
+    """Whether any property has a threshold on disagreement."""
+    return any(entry["tau"] is not None for entry in calibration["properties"].values())
+
+
+def _draw_audit(
+    candidate: np.ndarray, parameters: AuditParameters, left: int, seed: int, iteration: int
+) -> np.ndarray:
+    """Indices of the audit sample: uniform over candidates, whatever their disagreement."""
+    frames = np.flatnonzero(candidate)
+    wanted = max(round(parameters.fraction * len(frames)), parameters.minimum)
+    draw = generator(seed, "evaluation", "audit", iteration)
+    return draw.choice(frames, size=min(wanted, len(frames), left), replace=False)
+
+
+def _reason(properties: str, rule: str, calibrated: bool) -> str:
+    if not calibrated:
+        return "random (uncalibrated)"
+    if rule == "random_control":
+        return "random (control)"
+    return f"uncertain: {properties}"
+
+
+def _annotated(frames: PESData, judged: pd.DataFrame, reasons: list[str]) -> PESData:
+    info = []
+    for i, reason in enumerate(reasons):
+        disagreement = {
+            f"{name}_{UNITS[name]}": _number(judged[column("disagreement", name)].iloc[i])
+            for name in PROPERTIES
+        }
+        info.append(
+            dict(frames.info[i])
+            | {"disagreement": disagreement, "reason": reason, "audit": reason == "audit"}
+        )
+    return frames.replace(info=info)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
