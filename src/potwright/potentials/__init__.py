@@ -1,6 +1,6 @@
 """Trained models: potentials, committees of them, and the calculator that users take away.
 
->>> committee = load_committee("data/06_models/carbon/committee/<version>/committee")  # doctest: +SKIP
+>>> committee = load_committee(folder)  # doctest: +SKIP
 >>> atoms.calc = committee.calculator()  # doctest: +SKIP
 """
 

@@ -137,31 +137,24 @@ def _run(task: MemberTask, folder: Path) -> None:
     (folder / "command.txt").write_text("mace_run_train " + " ".join(arguments) + "\n")
     root = logging.getLogger()
     before = (list(root.handlers), root.level)
+    _choose_gpu(device)
     with (folder / "output.txt").open("w") as output, chdir(folder):
-        with redirect_stdout(output), redirect_stderr(output), _on_device(device):
-            root.handlers = []
-            try:
+        root.handlers = []
+        try:
+            with redirect_stdout(output), redirect_stderr(output):
                 run(build_default_arg_parser().parse_args(arguments))
-            finally:
-                for handler in root.handlers:
-                    handler.close()
-                root.handlers, root.level = before
+        finally:
+            for handler in root.handlers:
+                handler.close()
+            root.handlers, root.level = before
 
 
-class _on_device:  # noqa: N801  a context manager reads as a phrase
-    """``torch`` uses this GPU while the block runs; MACE only takes ``cuda``."""
+def _choose_gpu(device: str) -> None:
+    """Make this GPU the one that ``cuda`` means: MACE takes no number."""
+    import torch
 
-    def __init__(self, device: str):
-        self.device = device
-
-    def __enter__(self) -> None:
-        import torch
-
-        if self.device.startswith("cuda:"):
-            torch.cuda.set_device(self.device)
-
-    def __exit__(self, *_: object) -> None:
-        pass
+    if device.startswith("cuda:"):
+        torch.cuda.set_device(device)
 
 
 def _read_back(task: MemberTask, folder: Path, seconds: float) -> dict[str, Any]:

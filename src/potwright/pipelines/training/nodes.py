@@ -21,7 +21,7 @@ def merge_labels(
     campaign: CampaignParameters,
     seed: int,
 ) -> PESData:
-    """Add the new labels to those of earlier iterations, and settle their split once and for all."""
+    """Add the new labels to those of earlier iterations, and settle their split for good."""
     iteration = campaign.next_iteration(labelled_previous.iteration)
     new = labels.drop_duplicates()
     new = new[labelled_previous.index_of(new.id) < 0]
