@@ -40,10 +40,9 @@ def find_supercell(
     """The replication with the fewest atoms whose periodic images are ``min_length`` apart.
 
     All replications along the periodic axes with at most ``max_atoms`` atoms are compared. If none
-    reaches ``min_length``, the one with the longest shortest image is taken. Of those that are equal
-    in this, the one with the fewest atoms, then with the longest shortest image, the smallest sum
-    of repeats and the first in order is taken. A cell of more than half ``max_atoms`` stays as it
-    is.
+    reaches ``min_length``, the one with the longest shortest image is taken. Equals are decided by
+    fewest atoms, longest shortest image, smallest sum of repeats, first in order. A cell of more
+    than half ``max_atoms`` stays as it is.
 
     Parameters
     ----------

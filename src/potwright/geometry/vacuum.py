@@ -40,12 +40,12 @@ def complete_cell(cell: np.ndarray) -> np.ndarray:
         Lattice vectors, shape (3, 3), Å; those which are not zero must be independent.
     """
     cell = np.array(cell, dtype=float)
-    missing = ~cell.any(axis=1)
+    missing = np.array([not vector.any() for vector in cell])
     for axis in np.flatnonzero(missing):
         if missing.sum() == 1:
             direction = np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3])
         else:
-            direction = _perpendicular_axis(cell[~missing], axis)
+            direction = _perpendicular_axis(cell[~missing], int(axis))
         cell[axis] = direction / np.linalg.norm(direction)
         missing[axis] = False
     return cell
