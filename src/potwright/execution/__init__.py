@@ -11,6 +11,7 @@ methods of :class:`ExecutorBlock`), and its name in ``ExecutorParameters`` below
 
 from potwright.execution.local import LocalExecutor, usable_cores
 from potwright.execution.tasks import ExecutorBlock, Outcome, TaskFailure, run_tasks
+from potwright.execution.worker import end_with_parent
 
 # with a second kind: Annotated[LocalExecutor | DaskExecutor, Field(discriminator="type")]
 ExecutorParameters = LocalExecutor
@@ -21,6 +22,7 @@ __all__ = [
     "LocalExecutor",
     "Outcome",
     "TaskFailure",
+    "end_with_parent",
     "run_tasks",
     "usable_cores",
 ]

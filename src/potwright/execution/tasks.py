@@ -118,8 +118,9 @@ class _Run:
                 lost = []
                 for future in done:
                     index, start = self.in_flight.pop(future)
-                    if _worker_lost(future):
-                        lost.append((index, time.perf_counter() - start, future.exception()))
+                    error = future.exception()
+                    if isinstance(error, BrokenExecutor):
+                        lost.append((index, time.perf_counter() - start, error))
                     else:
                         yield _outcome(index, future, time.perf_counter() - start)
                 if not intact:
@@ -146,7 +147,7 @@ class _Run:
             self.in_flight[future] = index, time.perf_counter()
         return True
 
-    def _after_loss(self, lost: list[tuple[int, float, BaseException | None]]) -> Iterator[Outcome]:
+    def _after_loss(self, lost: list[tuple[int, float, BrokenExecutor]]) -> Iterator[Outcome]:
         """Decide what happens to tasks whose worker died."""
         logger.warning(
             "a worker process died while %d task%s in flight; started anew",
@@ -157,9 +158,7 @@ class _Run:
             self.losses[index] = self.losses.get(index, 0) + 1
             if self.losses[index] > self.retries:
                 message = f"in each of {self.losses[index]} tries: {error}"
-                failure = TaskFailure(
-                    "worker lost", message, str((error and error.__cause__) or "")
-                )
+                failure = TaskFailure("worker lost", message, str(error.__cause__ or ""))
                 yield Outcome(index, None, failure, seconds)
             else:
                 self.suspects.append(index)

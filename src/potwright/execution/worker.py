@@ -61,6 +61,11 @@ def attempt(function: Callable[[Any], Any], task: Any) -> Attempt:
 def start_worker(parent: int) -> None:
     """Make this process end with its parent, and leave Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent(parent)
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process, and the programs that it started, when process ``parent`` is gone."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True, name="watchdog").start()
 
 

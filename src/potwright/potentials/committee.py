@@ -7,9 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, cast
 
 from potwright.errors import InputError
 from potwright.execution import ExecutorParameters, run_tasks
@@ -82,7 +80,7 @@ class Committee:
             ``auto``, ``cpu``, ``cuda``, …
         """
         if isinstance(calibration, str | Path):
-            calibration = json.loads(Path(calibration).read_text())
+            calibration = dict(json.loads(Path(calibration).read_text()))
         factors = calibrated_factors(calibration) if calibration else {}
         return CommitteeCalculator(
             evaluator([member.path for member in self.members], device), factors
@@ -116,13 +114,9 @@ def load_committee(path: str | Path) -> Committee:
 
 def calibrated_factors(calibration: dict[str, Any]) -> dict[str, float]:
     """The factor c of each property that could be calibrated (forces: per atom)."""
-    factors = {}
-    for name in ("energy", "forces", "stress"):
-        entry = calibration.get(name) or {}
-        factor = entry.get("c_per_atom") if name == "forces" else entry.get("c")
-        if factor is not None and np.isfinite(factor):
-            factors[name] = float(factor)
-    return factors
+    keys = {"energy": "c", "forces": "c_per_atom", "stress": "c"}
+    factors = {name: calibration["properties"][name][key] for name, key in keys.items()}
+    return {name: float(factor) for name, factor in factors.items() if factor is not None}
 
 
 @dataclass(frozen=True)
@@ -146,5 +140,5 @@ def _in_order(tasks: Sequence[_Task], executor: ExecutorParameters) -> list[Pred
     for outcome in run_tasks(_predict, tasks, executor, description="committee evaluation"):
         if outcome.error is not None:
             raise RuntimeError(f"committee evaluation failed: {outcome.error.message}")
-        parts[outcome.index] = outcome.value
+        parts[outcome.index] = cast(Predictions, outcome.value)
     return [parts[i] for i in range(len(tasks))]

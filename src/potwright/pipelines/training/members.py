@@ -7,7 +7,7 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -86,7 +86,7 @@ def train_members(
     outcomes = run_tasks(train_member, tasks, parameters.executor, description="training")
     for outcome in outcomes:
         if outcome.error is None:
-            results[outcome.index] = outcome.value
+            results[outcome.index] = cast(MemberResult, outcome.value)
         else:
             failures.append(
                 f"member {outcome.index}: {outcome.error.kind}: {outcome.error.message}"

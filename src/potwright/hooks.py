@@ -1,0 +1,129 @@
+"""What happens around every Kedro run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import AbstractVersionedDataset
+
+from potwright.errors import InputError
+from potwright.parameters import unknown_key
+from potwright.run_records import git_commit, merge_record, package_versions, runs_folder
+
+logger = logging.getLogger(__name__)
+
+KNOWN_PARAMETERS = [
+    "seed",
+    "campaign",
+    "augmentation",
+    "labelling",
+    "training",
+    "exploration",
+    "evaluation",
+]
+
+
+class ParameterHooks:
+    """Refuse parameters that no stage reads: most often a misspelt stage."""
+
+    @hook_impl
+    def after_context_created(self, context: Any) -> None:
+        """Check the top level; Kedro validates each stage's block by its model."""
+        for key in context.config_loader["parameters"]:
+            if key not in KNOWN_PARAMETERS:
+                raise InputError(f"parameters: {unknown_key(key, KNOWN_PARAMETERS)}")
+
+
+class RunRecordHooks:
+    """Keep a record of every run."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._run = ""
+        self._catalog: Any = None
+        self._project = Path()
+        self._campaign = ""
+        self._parameters: dict[str, Any] = {}
+        self._started: dict[str, float] = {}
+
+    @hook_impl
+    def after_context_created(self, context: Any) -> None:
+        """Remember where records go."""
+        self._project = Path(context.project_path)
+        self._campaign = context.config_loader["globals"]["campaign"]
+        self._parameters = context.config_loader["parameters"]
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], catalog: Any) -> None:
+        """Open the record."""
+        self._catalog = catalog
+        self._run = run_params.get("run_id") or run_params["session_id"]
+        self._folder = runs_folder(self._project, self._campaign)
+        self._note(
+            {
+                "status": "running",
+                "started": _now(),
+                "env": run_params.get("env"),
+                "pipelines": run_params.get("pipeline_names") or ["__default__"],
+                "parameters": self._parameters,
+                "runtime_parameters": run_params.get("runtime_params") or {},
+                "git_commit": git_commit(self._project),
+                "packages": package_versions(),
+            }
+        )
+
+    @hook_impl
+    def before_node_run(self, node: Any) -> None:
+        """Start the clock, and say what is running."""
+        self._started[node.name] = time.perf_counter()
+        self._note({"running": node.name, "running_since": _now()})
+
+    @hook_impl
+    def after_node_run(self, node: Any) -> None:
+        """Stop the clock."""
+        seconds = round(time.perf_counter() - self._started[node.name], 3)
+        stage = min(node.tags, default="")
+        self._note({"nodes": {node.name: {"stage": stage, "seconds": seconds}}, "running": None})
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str) -> None:
+        """Note the version that was read."""
+        self._note_version("loaded", dataset_name)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Note the version that was written."""
+        self._note_version("saved", dataset_name)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Close the record."""
+        self._note({"status": "completed", "running": None, "ended": _now(), "error": None})
+
+    @hook_impl
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Close the record with the reason."""
+        self._note({"status": "failed", "running": None, "ended": _now(), "error": str(error)})
+
+    def _note_version(self, what: str, name: str) -> None:
+        dataset = self._catalog[name] if self._catalog is not None else None
+        if isinstance(dataset, AbstractVersionedDataset) and dataset._exists():
+            version = (
+                dataset.resolve_load_version()
+                if what == "loaded"
+                else dataset.resolve_save_version()
+            )
+            self._note({what: {name: version}})
+
+    def _note(self, news: dict[str, Any]) -> None:
+        if self._folder is not None:
+            merge_record(self._folder, self._run, news)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,12 @@
+"""Kedro's settings of this project."""
+
+from potwright.hooks import ParameterHooks, RunRecordHooks
+
+HOOKS = (ParameterHooks(), RunRecordHooks())
+
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # an overlay that sets one key keeps its siblings; Kedro's default drops them
+    "merge_strategy": {"parameters": "soft"},
+}
