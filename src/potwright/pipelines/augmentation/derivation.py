@@ -20,7 +20,7 @@ LABEL_KEYS = ("results", "constraints")
 
 
 class Geometry(NamedTuple):
-    """The arrays of one structure: numbers (n,), positions (n, 3) and cell (3, 3) in Å, pbc (3,)."""
+    """One structure: numbers (n,), positions (n, 3) and cell (3, 3) in Å, pbc (3,)."""
 
     numbers: np.ndarray
     positions: np.ndarray
@@ -108,7 +108,7 @@ def without_labels(atoms: int) -> dict[str, Any]:
 
 
 def stream(seed: int, strategy: str, pes: PESData, i: int) -> np.random.Generator:
-    """The random numbers of structure ``i``: they depend on its parent and copy, not on the others."""
+    """The random numbers of structure ``i``, which depend on its parent and copy, not on others."""
     return generator(seed, "augmentation", strategy, parent_of(pes, i), copy_of(pes, i))
 
 

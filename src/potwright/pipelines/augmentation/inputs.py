@@ -1,4 +1,4 @@
-"""The inputs as augmentation takes them: free of clear mistakes, and with vacuum where it belongs."""
+"""The inputs as augmentation takes them: free of clear mistakes, with vacuum where it belongs."""
 
 from __future__ import annotations
 

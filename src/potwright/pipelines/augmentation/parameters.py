@@ -48,7 +48,7 @@ class IsolatedAtomParameters(Parameters):
 
 
 class AugmentationParameters(Parameters):
-    """The whole stage; with ``enabled: false`` the inputs pass, given vacuum but otherwise as is."""
+    """The whole stage; with ``enabled: false`` the inputs only get their vacuum."""
 
     enabled: bool = True
     vacuum_angstrom: float = Field(default=15.0, gt=0)

@@ -1,0 +1,124 @@
+"""The stage as a whole, run as its pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.runner import SequentialRunner
+
+from potwright.errors import InputError
+from potwright.pes import PESData
+from potwright.pipelines.augmentation.parameters import AugmentationParameters
+from potwright.pipelines.augmentation.pipeline import create_pipeline
+
+SMALL: dict[str, Any] = {"copies": 10, "supercells": {"min_length_angstrom": 7, "max_atoms": 100}}
+
+
+def augment(initial: PESData, seed: int = 1, **changes: Any) -> PESData:
+    parameters = AugmentationParameters.model_validate(SMALL | changes)
+    held = {"initial_structures": initial, "params:augmentation": parameters, "params:seed": seed}
+    catalog = DataCatalog({name: MemoryDataset(value) for name, value in held.items()})
+    outputs = SequentialRunner().run(create_pipeline(), catalog)
+    augmented: PESData = outputs["augmented_structures"].load()
+    return augmented
+
+
+def test_counts_by_origin(inputs: PESData) -> None:
+    augmented = augment(inputs)
+    origins, counts = np.unique(augmented.origin, return_counts=True)
+    # 3 supercells and a molecule; 10 copies of each, 3 of which lose atoms; one C and one H.
+    assert dict(zip(origins.tolist(), counts.tolist(), strict=True)) == {
+        "initial": 1,
+        "isolated_atom": 2,
+        "rattle": 28,
+        "supercell": 3,
+        "vacancy": 12,
+    }
+    assert len(np.unique(augmented.id)) == len(augmented)
+
+
+def test_the_same_seed_gives_the_same_ids_and_another_seed_others(inputs: PESData) -> None:
+    once, again, other = augment(inputs), augment(inputs), augment(inputs, seed=2)
+    assert once.id.tolist() == again.id.tolist()
+    distorted = np.isin(once.origin, ["rattle", "vacancy"])
+    assert not set(once.id[distorted]) & set(other.id)
+
+
+def test_a_further_input_does_not_change_the_others(inputs: PESData) -> None:
+    fewer, all_ = augment(inputs[[0, 3]]), augment(inputs)
+    assert set(fewer.id) < set(all_.id)
+
+
+def test_every_copy_leads_back_to_its_input(inputs: PESData) -> None:
+    augmented = augment(inputs)
+    copies = augmented[np.isin(augmented.origin, ["rattle", "vacancy"])]
+    parents = augmented[augmented.index_of(copies.parent)]
+    assert set(parents.origin) == {"supercell", "initial"}
+    assert parents.source.tolist() == copies.source.tolist()
+    supercells = augmented[augmented.origin == "supercell"]
+    assert set(supercells.parent) <= set(inputs.id)
+    assert set(augmented.group) == set(augmented.id)
+    assert set(augmented.split) == {"unassigned"}
+    periodic = copies.pbc.any(axis=1)
+    assert all("strain_factors" in info for info in copies.info[periodic])
+    assert all("strain_factors" not in info for info in copies.info[~periodic])
+    assert all(info["rattle_fraction"] == 0.3 for info in copies.info)
+
+
+def test_periodicity_is_never_changed(inputs: PESData) -> None:
+    augmented = augment(inputs)
+    for source, pbc in zip(inputs.source, inputs.pbc, strict=True):
+        assert np.all(augmented.pbc[augmented.source == source] == pbc)
+
+
+def test_the_stage_can_be_skipped(inputs: PESData) -> None:
+    augmented = augment(inputs, enabled=False)
+    assert augmented.origin.tolist() == ["initial"] * 4
+    assert augmented.n_atoms.tolist() == inputs.n_atoms.tolist()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "origin"),
+    [
+        ("supercells", "supercell"),
+        ("rattle", "rattle"),
+        ("vacancies", "vacancy"),
+        ("isolated_atoms", "isolated_atom"),
+    ],
+)
+def test_each_strategy_can_be_switched_off(inputs: PESData, strategy: str, origin: str) -> None:
+    off = SMALL.get(strategy, {}) | {"enabled": False}
+    augmented = augment(inputs, **{strategy: off})
+    assert origin not in augmented.origin
+    assert len(augmented) > 4
+
+
+def test_without_strain_lattices_stay(inputs: PESData) -> None:
+    augmented = augment(inputs[[0]], strain={"enabled": False}, isolated_atoms={"enabled": False})
+    assert len(augmented) == 11
+    assert np.all(augmented.cell == augmented.cell[0])
+
+
+def test_copies_that_nothing_changes_are_dropped(inputs: PESData) -> None:
+    off = {"enabled": False}
+    augmented = augment(inputs, strain=off, rattle=off, vacancies=off)
+    assert augmented.origin.tolist() == ["supercell"] * 3 + ["initial"] + ["isolated_atom"] * 2
+
+
+def test_isolated_atoms_are_alone_in_a_box_of_the_vacuum(inputs: PESData) -> None:
+    augmented = augment(inputs, vacuum_angstrom=12.0)
+    atoms = augmented[augmented.origin == "isolated_atom"]
+    assert atoms.numbers.tolist() == [1, 6]
+    assert atoms.n_atoms.tolist() == [1, 1]
+    assert not atoms.pbc.any()
+    assert atoms.cell == pytest.approx(np.tile(np.eye(3) * 12, (2, 1, 1)))
+
+
+def test_wrong_parameters_name_the_key() -> None:
+    with pytest.raises(InputError, match="max_tensile_strain"):
+        AugmentationParameters.model_validate({"strain": {"max_tensile_strian": 0.1}})
+    with pytest.raises(InputError, match=r"strain\.max_compressive_strain"):
+        AugmentationParameters.model_validate({"strain": {"max_compressive_strain": 1.2}})
