@@ -1,0 +1,1 @@
+"""Labelling: what to label, screening, calculations, failures."""

@@ -1,0 +1,70 @@
+"""Which structures this iteration labels."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from potwright.errors import InputError
+from potwright.pes import PESData
+from potwright.quantum import LevelOfTheory
+
+logger = logging.getLogger(__name__)
+
+
+def choose(augmented: PESData, selected: PESData, labelled: PESData, *, iteration: int) -> PESData:
+    """The first iteration labels what was augmented, later ones what was selected.
+
+    Parameters
+    ----------
+    augmented, selected, labelled
+        The augmented structures, the last iteration's selection, and what is labelled already.
+    iteration
+        The number that the candidates get.
+
+    Returns
+    -------
+    PESData
+        Without what is labelled already, and without labels: one that a structure brings along
+        may be of another level of theory, and the label store knows those of this one.
+    """
+    chosen = selected if len(labelled) else augmented
+    new = chosen[labelled.index_of(chosen.id) < 0]
+    if len(new) < len(chosen):
+        logger.info("%d candidates are labelled already", len(chosen) - len(new))
+    brought = int(new.has_labels.sum())
+    if brought:
+        logger.info("%d candidates bring labels of another level; they are relabelled", brought)
+    if not len(new):
+        logger.info("nothing to label")
+        return new
+    return new.replace(
+        energy=np.nan,
+        forces=np.nan,
+        stress=np.nan,
+        level_of_theory="",
+        iteration=iteration,
+    )
+
+
+def refuse_another_level(labelled: PESData, level: LevelOfTheory) -> None:
+    """One dataset holds labels of one level of theory.
+
+    Raises
+    ------
+    InputError
+        If ``labelled`` has labels of a known level that is not ``level``.
+    """
+    known = set(labelled.level_of_theory.tolist()) - {""}
+    if known - {level.hash}:
+        raise InputError(
+            f"labelled_structures holds labels at level of theory {sorted(known)[0]}, but "
+            f"labelling.engine is {level}, which is {level.hash}. One dataset holds one level: "
+            "restore the engine's settings, or start another campaign"
+        )
+    if "" in labelled.level_of_theory.tolist():
+        logger.warning(
+            "labelled_structures holds labels of unknown level of theory; they are taken to be %s",
+            level,
+        )

@@ -1,0 +1,56 @@
+"""The labelling pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+from potwright.pipelines.labelling import nodes
+
+
+def create_pipeline(**_: Any) -> Pipeline:
+    """Candidates → screening → calculations → labels and a report."""
+    parameters = "params:labelling"
+    augmented, labelled = "augmented_structures", "labelled_structures_previous"
+    return Pipeline(
+        [
+            Node(
+                nodes.choose_candidates,
+                [
+                    augmented,
+                    "selected_structures_previous",
+                    labelled,
+                    parameters,
+                    "params:campaign",
+                ],
+                "labelling_candidates",
+                name="choose_candidates",
+            ),
+            Node(
+                nodes.screen_candidates,
+                ["labelling_candidates", augmented, labelled, parameters],
+                ["screened_candidates", "screened_out"],
+                name="screen_candidates",
+            ),
+            Node(
+                nodes.compute_labels,
+                ["screened_candidates", "label_store", parameters],
+                "labelling_outcomes",
+                name="compute_labels",
+            ),
+            Node(
+                nodes.collect_labels,
+                ["screened_candidates", "labelling_outcomes"],
+                "labels",
+                name="collect_labels",
+            ),
+            Node(
+                nodes.report_labelling,
+                ["screened_candidates", "screened_out", "labelling_outcomes"],
+                "labelling_report",
+                name="report_labelling",
+            ),
+        ],
+        tags="labelling",
+    )

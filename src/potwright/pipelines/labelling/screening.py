@@ -1,0 +1,208 @@
+"""What is not worth a calculation: counted by reason, never dropped in silence.
+
+Skewness means nothing before reduction, since the same lattice can be written with vectors as skewed
+as one likes. After it, V ≥ abc/√2 (Minkowski), so what is left to find is a cell without volume.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from ase.data import chemical_symbols
+
+from potwright.errors import InputError
+from potwright.geometry import engine_pbc, is_degenerate, shortest_image, smallest_covalent_ratio
+from potwright.pes import PESData
+from potwright.pipelines.labelling.parameters import ScreeningParameters
+from potwright.quantum import Engine
+
+logger = logging.getLogger(__name__)
+
+KEPT = ""
+NOT_FINITE = "not finite"
+DUPLICATE = "duplicate"
+TOO_MANY_ATOMS = "too many atoms"
+FLAT_CELL = "flat cell"
+COMPRESSED = "volume too small"
+EXPANDED = "volume too large"
+COLLISION = "atoms too close"
+
+
+def reasons_to_drop(
+    candidates: PESData, ancestors: Sequence[PESData], parameters: ScreeningParameters
+) -> np.ndarray:
+    """Why each candidate is dropped.
+
+    Parameters
+    ----------
+    candidates
+        What might be labelled.
+    ancestors
+        Where parents are looked up; a candidate whose parent is not there is not compared.
+    parameters
+        Limits.
+
+    Returns
+    -------
+    np.ndarray
+        Text, shape (S,); empty for what is kept. The first rule that applies gives the reason.
+    """
+    reasons = np.full(len(candidates), KEPT, dtype="<U32")
+
+    def drop(mask: np.ndarray, reason: str) -> None:
+        reasons[mask & (reasons == KEPT)] = reason
+
+    drop(~_finite(candidates), NOT_FINITE)
+    drop(_repeated(candidates), DUPLICATE)
+    if parameters.max_atoms is not None:
+        drop(candidates.n_atoms > parameters.max_atoms, TOO_MANY_ATOMS)
+    drop(_flat(candidates), FLAT_CELL)
+    ratio = volume_ratios(candidates, ancestors)
+    drop(ratio < parameters.min_volume_ratio, COMPRESSED)
+    drop(ratio > parameters.max_volume_ratio, EXPANDED)
+    drop(_colliding(candidates, parameters.min_covalent_ratio, reasons == KEPT), COLLISION)
+    return reasons
+
+
+def volume_ratios(candidates: PESData, ancestors: Sequence[PESData]) -> np.ndarray:
+    """Volume of each crystal over its parent's, shape (S,); NaN where that has no meaning.
+
+    A candidate with more atoms than its parent is a supercell of it: the ratio is per copy.
+    """
+    parents = {
+        id: (volume, n)
+        for family in ancestors
+        for id, volume, n, periodic in zip(
+            family.id.tolist(),
+            np.abs(np.linalg.det(family.cell)),
+            family.n_atoms,
+            family.pbc.all(axis=1),
+            strict=True,
+        )
+        if periodic and volume > 0
+    }
+    unknown = (np.nan, 1)
+    before = np.array([parents.get(id, unknown) for id in candidates.parent.tolist()])
+    before = before.reshape(-1, 2)
+    copies = np.maximum(candidates.n_atoms / before[:, 1], 1.0)
+    ratio = np.abs(np.linalg.det(candidates.cell)) / before[:, 0] / copies
+    return np.where(candidates.pbc.all(axis=1), ratio, np.nan)
+
+
+def count(candidates: PESData, reasons: np.ndarray, warn_fraction: float) -> pd.DataFrame:
+    """Report what was dropped, by origin and reason; warn where it is much.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per dropped structure: id, origin, n_atoms, reason.
+    """
+    dropped = reasons != KEPT
+    report = pd.DataFrame(
+        {
+            "id": candidates.id[dropped],
+            "origin": candidates.origin[dropped],
+            "n_atoms": candidates.n_atoms[dropped],
+            "reason": reasons[dropped],
+        }
+    )
+    pairs = zip(candidates.origin[dropped].tolist(), reasons[dropped].tolist(), strict=True)
+    for (origin, reason), n in sorted(Counter(pairs).items()):
+        logger.info("screening drops %d structures of origin %s: %s", n, origin, reason)
+    for origin in np.unique(candidates.origin):
+        of_origin = candidates.origin == origin
+        fraction = dropped[of_origin].mean()
+        if fraction > warn_fraction:
+            logger.warning(
+                "screening drops %.0f %% of the %d structures of origin %s",
+                100 * fraction,
+                of_origin.sum(),
+                origin,
+            )
+    return report
+
+
+def refuse_unknown_elements(candidates: PESData, engine: Engine) -> None:
+    """Find elements that the engine does not know before anything is paid for.
+
+    Raises
+    ------
+    InputError
+        Naming the elements and a structure that holds them.
+    """
+    known = engine.elements()
+    unknown = sorted(set(candidates.species) - known) if known is not None else []
+    if unknown:
+        atom = int(np.flatnonzero(np.isin(candidates.numbers, unknown))[0])
+        i = int(candidates.structure_of_atom[atom])
+        origin = candidates.source[i] or f"{candidates.origin[i]} structure {candidates.id[i]}"
+        symbols = ", ".join(chemical_symbols[z] for z in unknown)
+        raise InputError(
+            f"labelling.engine {engine.level_of_theory()} does not know {symbols}, found in "
+            f"{origin}; remove the structure or use another engine"
+        )
+
+
+def warn_of_short_cells(candidates: PESData, engine: Engine) -> None:
+    """Say which periodic cells are too short for the engine's sampling of the Brillouin zone."""
+    limit = engine.min_length_angstrom
+    if limit is None:
+        return
+    lengths = np.array(
+        [shortest_image(c, p) for c, p in zip(candidates.cell, candidates.pbc, strict=True)]
+    )
+    for origin in np.unique(candidates.origin[lengths < limit]):
+        short = (lengths < limit) & (candidates.origin == origin)
+        i = int(np.argmin(np.where(short, lengths, np.inf)))
+        logger.warning(
+            "%d structures of origin %s repeat within %.1f Å, the shortest within %.2f Å (%s): "
+            "%s is accurate for longer cells only (labelling.engine.min_length_angstrom)",
+            short.sum(),
+            origin,
+            limit,
+            lengths[i],
+            candidates.source[i] or candidates.id[i],
+            engine.level_of_theory(),
+        )
+
+
+def _finite(candidates: PESData) -> np.ndarray:
+    bad_atoms = ~np.isfinite(candidates.positions).all(axis=1)
+    bad = np.zeros(len(candidates), dtype=bool)
+    bad[candidates.structure_of_atom[bad_atoms]] = True
+    return ~bad & np.isfinite(candidates.cell).all(axis=(1, 2))
+
+
+def _repeated(candidates: PESData) -> np.ndarray:
+    repeated = np.ones(len(candidates), dtype=bool)
+    repeated[np.unique(candidates.id, return_index=True)[1]] = False
+    return repeated
+
+
+def _flat(candidates: PESData) -> np.ndarray:
+    periodic = engine_pbc(candidates.pbc)
+    return np.array(
+        [
+            bool(p.any()) and is_degenerate(c, p)
+            for c, p in zip(candidates.cell, periodic, strict=True)
+        ],
+        dtype=bool,
+    )
+
+
+def _colliding(candidates: PESData, ratio: float, sane: np.ndarray) -> np.ndarray:
+    """Pairs as the engine sees them: a cell with too little vacuum collides with its images."""
+    examined = sane & (candidates.origin != "isolated_atom")
+    colliding = np.zeros(len(candidates), dtype=bool)
+    periodic = engine_pbc(candidates.pbc)
+    for i in np.flatnonzero(examined):
+        atoms = slice(candidates.offsets[i], candidates.offsets[i + 1])
+        smallest = smallest_covalent_ratio(
+            candidates.numbers[atoms], candidates.positions[atoms], candidates.cell[i], periodic[i]
+        )
+        colliding[i] = smallest < ratio
+    return colliding

@@ -1,0 +1,26 @@
+"""Labels: the engines that compute them, what they depend on, and the store that keeps them.
+
+>>> from ase.build import molecule
+>>> from potwright.quantum import TBLiteEngine, compute_label
+>>> engine = TBLiteEngine(method="GFN2-xTB")
+>>> round(compute_label(engine, molecule("H2O")).energy, 3)
+-137.968
+"""
+
+from potwright.quantum.engines import ASEEngine, Engine, EngineParameters, TBLiteEngine
+from potwright.quantum.label import Label, LabelFailure, compute_label, failure_reason
+from potwright.quantum.level_of_theory import LevelOfTheory
+from potwright.quantum.store import LabelStore
+
+__all__ = [
+    "ASEEngine",
+    "Engine",
+    "EngineParameters",
+    "Label",
+    "LabelFailure",
+    "LabelStore",
+    "LevelOfTheory",
+    "TBLiteEngine",
+    "compute_label",
+    "failure_reason",
+]

@@ -1,0 +1,43 @@
+"""What an engine provides: parameters from YAML that know their level of theory."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ase.calculators.calculator import Calculator
+
+from potwright.quantum.level_of_theory import LevelOfTheory
+
+
+class Engine(Protocol):
+    """A way to compute labels. Frozen and picklable: it travels to the workers."""
+
+    @property
+    def includes_dispersion(self) -> bool:
+        """Whether its labels contain dispersion, which must then not be added again."""
+
+    @property
+    def gamma_only(self) -> bool:
+        """Whether it samples the Γ point only, so that small cells are wrong."""
+
+    @property
+    def min_length_angstrom(self) -> float | None:
+        """Shortest periodic image that it describes well; None if it does not matter."""
+
+    def elements(self) -> frozenset[int] | None:
+        """Atomic numbers that it knows; None if that is not known beforehand."""
+
+    def verify(self) -> None:
+        """Find mistakes in the settings before anything runs.
+
+        Raises
+        ------
+        InputError
+            Saying which setting, and what is allowed.
+        """
+
+    def level_of_theory(self) -> LevelOfTheory:
+        """What its labels depend on."""
+
+    def make_calculator(self) -> Calculator:
+        """A calculator for one structure, made where it is used."""

@@ -1,0 +1,73 @@
+"""Semi-empirical tight binding by tblite: labels in about a second, and real physics.
+
+GFN1-xTB: Grimme, Bannwarth, Shushkov, J. Chem. Theory Comput. 13, 1989 (2017). GFN2-xTB: Bannwarth,
+Ehlert, Grimme, J. Chem. Theory Comput. 15, 1652 (2019). tblite samples the Γ point only.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import ClassVar, Literal
+
+from ase.calculators.calculator import Calculator
+from pydantic import Field
+
+from potwright.parameters import Parameters
+from potwright.quantum.level_of_theory import LevelOfTheory
+
+
+class TBLiteEngine(Parameters):
+    """xTB methods of the tblite library.
+
+    Attributes
+    ----------
+    method
+        The Hamiltonian.
+    accuracy
+        Factor on tblite's thresholds; smaller is tighter.
+    electronic_temperature_kelvin
+        Of the Fermi smearing.
+    max_iterations
+        Of the self-consistent charges. It changes whether a label exists, not its value, and
+        therefore is not part of the level of theory.
+    min_length_angstrom
+        A periodic cell with a shorter image gets a warning, since only the Γ point is sampled.
+    """
+
+    includes_dispersion: ClassVar[bool] = True  # D3 in GFN1 and IPEA1, D4 in GFN2
+    gamma_only: ClassVar[bool] = True
+
+    type: Literal["tblite"] = "tblite"
+    method: Literal["GFN1-xTB", "GFN2-xTB", "IPEA1-xTB"] = "GFN1-xTB"
+    accuracy: float = Field(default=1.0, gt=0)
+    electronic_temperature_kelvin: float = Field(default=300.0, gt=0)
+    max_iterations: int = Field(default=250, ge=1)
+    min_length_angstrom: float | None = Field(default=9.0, gt=0)
+
+    def elements(self) -> frozenset[int]:
+        """Hydrogen to radon."""
+        return frozenset(range(1, 87))
+
+    def verify(self) -> None:
+        """Nothing is left to find: the settings are checked as they are read."""
+
+    def level_of_theory(self) -> LevelOfTheory:
+        """Method, accuracy and electronic temperature at tblite's version."""
+        settings = {
+            "method": self.method,
+            "accuracy": self.accuracy,
+            "electronic_temperature_kelvin": self.electronic_temperature_kelvin,
+        }
+        return LevelOfTheory("tblite", version("tblite"), settings)
+
+    def make_calculator(self) -> Calculator:
+        """A fresh calculator: one that starts from another structure's charges would differ."""
+        from tblite.ase import TBLite
+
+        return TBLite(
+            method=self.method,
+            accuracy=self.accuracy,
+            electronic_temperature=self.electronic_temperature_kelvin,
+            max_iterations=self.max_iterations,
+            verbosity=0,
+        )

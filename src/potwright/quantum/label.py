@@ -1,0 +1,134 @@
+"""One calculation: energy, forces and stress of a structure by an engine."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError
+
+from potwright.geometry import engine_pbc
+
+if TYPE_CHECKING:
+    from potwright.quantum.engines.protocol import Engine
+
+NOT_CONVERGED, CRASH, BAD_INPUT, UNPHYSICAL = "not_converged", "crash", "bad_input", "unphysical"
+
+# names rather than classes: an exception reaches the main process as text
+_BAD_INPUT_ERRORS = {
+    "CalculatorSetupError",
+    "InputError",
+    "NotImplementedError",
+    "PropertyNotImplementedError",
+}
+
+
+@dataclass(frozen=True)
+class Label:
+    """What an engine says about a structure.
+
+    Attributes
+    ----------
+    energy
+        Force-consistent energy, eV.
+    forces
+        Shape (n, 3), eV/Å.
+    stress
+        Shape (6,), ASE's sign and Voigt order, eV/Å³, per volume of the structure's cell; None
+        where nothing is periodic or the engine has no stress.
+    seconds
+        Wall time of the calculation.
+    """
+
+    energy: float
+    forces: np.ndarray
+    stress: np.ndarray | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LabelFailure:
+    """Why there is no label.
+
+    Attributes
+    ----------
+    reason
+        ``not_converged``, ``crash``, ``bad_input`` or ``unphysical``.
+    message
+        What the engine said.
+    details
+        The last lines of its traceback or output.
+    seconds
+        Wall time until it failed.
+    """
+
+    reason: str
+    message: str
+    details: str
+    seconds: float
+
+
+class UnphysicalResultError(RuntimeError):
+    """The engine finished, and its result is not made of finite numbers."""
+
+
+def compute_label(engine: Engine, structure: Atoms) -> Label:
+    """Compute the label of a structure.
+
+    The engine sees a structure that is periodic along some axis as periodic along all three, in
+    its cell as stored (which holds vacuum along the other axes), so that a sheet and a wire have a
+    stress. A structure without periodic axis has none.
+
+    Parameters
+    ----------
+    engine
+        What computes it.
+    structure
+        With its true periodicity. Constraints are ignored: labels are physical forces.
+
+    Raises
+    ------
+    UnphysicalResultError
+        If the result is not finite.
+    Exception
+        Whatever the engine raises; see :func:`failure_reason`.
+    """
+    start = time.perf_counter()
+    atoms = structure.copy()
+    atoms.set_constraint()
+    atoms.pbc = engine_pbc(structure.pbc)
+    calculator = engine.make_calculator()
+    atoms.calc = calculator
+    energy = atoms.get_potential_energy()
+    forces = np.array(atoms.get_forces(), dtype=float)
+    stress = _stress(atoms) if structure.pbc.any() else None
+    free_energy = _results(calculator).get("free_energy")
+    energy = float(energy if free_energy is None else free_energy)
+    if not (np.isfinite(energy) and np.isfinite(forces).all()):
+        raise UnphysicalResultError("energy or forces are not finite")
+    if stress is not None and not np.isfinite(stress).all():
+        raise UnphysicalResultError("the stress is not finite")
+    return Label(energy, forces, stress, time.perf_counter() - start)
+
+
+def failure_reason(kind: str, message: str) -> str:
+    """The class of a failure, from the exception's class name and what it said."""
+    if kind == "SCFError" or "converge" in message.lower():
+        return NOT_CONVERGED
+    if kind == UnphysicalResultError.__name__:
+        return UNPHYSICAL
+    return BAD_INPUT if kind in _BAD_INPUT_ERRORS else CRASH
+
+
+def _stress(atoms: Atoms) -> np.ndarray | None:
+    try:
+        return np.array(atoms.get_stress(voigt=True), dtype=float)
+    except PropertyNotImplementedError:
+        return None
+
+
+def _results(calculator: Calculator) -> dict[str, float]:
+    return getattr(calculator, "results", {})
