@@ -178,27 +178,24 @@ def trusted(
 
 
 def log_errors(disagreement: np.ndarray, error: np.ndarray) -> tuple[float, float]:
-    """Root mean square of ln(b/guess) for the guess c·D, and for one constant guess.
+    """How far, in ln b, the guess c·D is off, and how far one constant guess is.
 
-    Both guesses are scaled the same way, to the root mean square of b, so that the difference is
-    due to D alone. Structures where D or b is zero have no logarithm and do not count.
+    Root mean squares of ln(b/guess) once each guess has the factor that is best for it. With the
+    factors of :func:`error_scale` instead, a D that varies at random could win against a constant
+    merely because its typical value is below its root mean square, as that of b is. Structures
+    where D or b is zero have no logarithm and do not count.
     """
     keep = usable(disagreement, error) & (disagreement > 0) & (error > 0)
-    d, b = disagreement[keep], error[keep]
-    if len(d) < MINIMUM_POINTS:
+    if keep.sum() < MINIMUM_POINTS:
         return float("nan"), float("nan")
-    scale = np.sqrt((b**2).sum() / (d**2).sum())
-    constant = np.sqrt((b**2).mean())
-    return (
-        float(np.sqrt(np.mean(np.log(b / (scale * d)) ** 2))),
-        float(np.sqrt(np.mean(np.log(b / constant) ** 2))),
-    )
+    log_b = np.log(error[keep])
+    return float(np.std(log_b - np.log(disagreement[keep]))), float(np.std(log_b))
 
 
 def informative(disagreement: np.ndarray, error: np.ndarray) -> bool:
     """Whether c·D guesses b better, in its logarithm, than one constant error bar does."""
     by_disagreement, by_constant = log_errors(disagreement, error)
-    return bool(by_disagreement < by_constant)
+    return bool(by_disagreement < by_constant * (1 - 1e-9))  # beyond rounding
 
 
 def _clustered(scores: np.ndarray, weights: np.ndarray, group: np.ndarray) -> float:
