@@ -1,0 +1,40 @@
+"""Molecular dynamics: engines, ensembles by periodicity, and what is watched.
+
+A new engine is one module with a block of parameters that follows :class:`MDEngine`, and its name
+in ``MDEngineParameters`` below.
+"""
+
+from potwright.dynamics.ase_engine import AseEngine
+from potwright.dynamics.engine import Conditions, Driver, MDEngine, Schedule, Trajectory
+from potwright.dynamics.storage import read_trajectory, write_trajectory
+from potwright.dynamics.watching import (
+    Collision,
+    Evaporation,
+    FiniteNumbers,
+    State,
+    Temperature,
+    Volume,
+    Watch,
+)
+
+# with a second engine: Annotated[AseEngine | LammpsEngine, Field(discriminator="type")]
+MDEngineParameters = AseEngine
+
+__all__ = [
+    "AseEngine",
+    "Collision",
+    "Conditions",
+    "Driver",
+    "Evaporation",
+    "FiniteNumbers",
+    "MDEngine",
+    "MDEngineParameters",
+    "Schedule",
+    "State",
+    "Temperature",
+    "Trajectory",
+    "Volume",
+    "Watch",
+    "read_trajectory",
+    "write_trajectory",
+]

@@ -1,0 +1,179 @@
+"""What stops a trajectory that has left physics: small objects, each with its reason.
+
+A watch looks at the state every ``every`` steps, and at every frame before it is kept. It answers
+None, or says what is wrong; the trajectory then ends and keeps the frames that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.neighborlist import primitive_neighbor_list
+
+from potwright.geometry import smallest_covalent_ratio
+
+
+@dataclass(frozen=True)
+class State:
+    """What a watch sees.
+
+    Attributes
+    ----------
+    atoms
+        As the engine holds them, with the results of the calculator.
+    start
+        The same before the first step.
+    step
+        Steps done.
+    time_fs
+        Time since the start.
+    temperature_kelvin, target_kelvin
+        Kinetic temperature and the one aimed at.
+    """
+
+    atoms: Atoms
+    start: Atoms
+    step: int
+    time_fs: float
+    temperature_kelvin: float
+    target_kelvin: float
+
+
+class Watch(Protocol):
+    """Looks at a state; see the classes below for examples."""
+
+    @property
+    def every(self) -> int:
+        """Steps between looks."""
+
+    def complaint(self, state: State) -> str | None:
+        """What is wrong, or None."""
+
+
+@dataclass(frozen=True)
+class FiniteNumbers:
+    """Positions, momenta, cell, energy and forces are numbers."""
+
+    every: int = 1
+
+    def complaint(self, state: State) -> str | None:
+        """Name what is not finite."""
+        atoms = state.atoms
+        values = {
+            "positions": atoms.positions,
+            "momenta": atoms.get_momenta(),
+            "cell": np.array(atoms.cell),
+        }
+        for name, value in values.items():
+            if not np.isfinite(value).all():
+                return f"not a number: {name}"
+        # only now: a calculator may not survive positions that are not numbers
+        if not np.isfinite(atoms.get_potential_energy()):
+            return "not a number: energy"
+        return None if np.isfinite(atoms.get_forces()).all() else "not a number: forces"
+
+
+@dataclass(frozen=True)
+class Temperature:
+    """The temperature stays below ``factor`` × target + ``floor_kelvin``.
+
+    The floor leaves room for starts that were distorted: their potential energy becomes heat.
+    """
+
+    factor: float = 5.0
+    floor_kelvin: float = 10_000.0
+    every: int = 1
+
+    def complaint(self, state: State) -> str | None:
+        """Compare with the limit."""
+        limit = self.factor * state.target_kelvin + self.floor_kelvin
+        if state.temperature_kelvin <= limit:
+            return None
+        return f"temperature: {state.temperature_kelvin:.0f} K exceeds {limit:.0f} K"
+
+
+@dataclass(frozen=True)
+class Collision:
+    """No pair is closer than ``smallest_ratio`` of the sum of its covalent radii."""
+
+    smallest_ratio: float = 0.45
+    every: int = 10
+
+    def complaint(self, state: State) -> str | None:
+        """Look at the closest pair."""
+        atoms = state.atoms
+        ratio = smallest_covalent_ratio(
+            atoms.numbers, atoms.positions, np.array(atoms.cell), atoms.pbc
+        )
+        if ratio >= self.smallest_ratio:
+            return None
+        return (
+            f"collision: a pair at {ratio:.2f} of its covalent distance, "
+            f"below {self.smallest_ratio:g}"
+        )
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The cell's volume stays within two multiples of the start's."""
+
+    smallest_factor: float = 0.3
+    largest_factor: float = 5.0
+    every: int = 1
+
+    def complaint(self, state: State) -> str | None:
+        """Compare volumes; without periodic direction there is none."""
+        if not state.atoms.pbc.any():
+            return None
+        factor = state.atoms.get_volume() / state.start.get_volume()
+        if self.smallest_factor <= factor <= self.largest_factor:
+            return None
+        return (
+            f"volume: {factor:.2f} times that of the start, "
+            f"outside {self.smallest_factor:g} to {self.largest_factor:g}"
+        )
+
+
+@dataclass(frozen=True)
+class Evaporation:
+    """No atom leaves all others behind by more than ``largest_ratio`` of the covalent distance.
+
+    Atoms that are alone in the start do not count.
+    """
+
+    largest_ratio: float = 3.0
+    every: int = 50
+
+    def complaint(self, state: State) -> str | None:
+        """Count atoms without a neighbour."""
+        lost = int(np.sum(self._alone(state.atoms) & ~self._alone(state.start)))
+        if not lost:
+            return None
+        return (
+            f"evaporation: {lost} atom{'s' if lost > 1 else ''} without a neighbour within "
+            f"{self.largest_ratio:g} times the covalent distance"
+        )
+
+    def _alone(self, atoms: Atoms) -> np.ndarray:
+        radii = covalent_radii[atoms.numbers]
+        reach = 2 * self.largest_ratio * radii.max()
+        i, j, distance = primitive_neighbor_list(
+            "ijd", atoms.pbc, np.array(atoms.cell), atoms.positions, reach
+        )
+        near = distance <= self.largest_ratio * (radii[i] + radii[j])
+        return np.bincount(i[near], minlength=len(atoms)) == 0
+
+
+def first_complaint(watches: Sequence[Watch], state: State, *, frame: bool) -> str | None:
+    """What the first watch that complains says; all look if the state is to be a ``frame``."""
+    for watch in watches:
+        if frame or state.step % watch.every == 0:
+            complaint = watch.complaint(state)
+            if complaint:
+                return complaint
+    return None
