@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from potwright.pes import PESData
+from potwright.pipelines.evaluation.calibration import calibrate
+from potwright.uncertainty import Predictions
+
+
+def report(
+    predictions: Predictions,
+    labelled: PESData,
+    parameters: Any,
+    *,
+    before: Predictions | None = None,
+    previous: dict[str, Any] | None = None,
+    iteration: int = 1,
+) -> dict[str, Any]:
+    return calibrate(
+        predictions,
+        Predictions.empty() if before is None else before,
+        labelled,
+        previous=previous or {},
+        parameters=parameters(),
+        iteration=iteration,
+        seed=0,
+    )["properties"]
+
+
+def test_a_committee_whose_errors_follow_its_spread_is_trusted(
+    committee: Any, labelled: PESData, parameters: Any
+) -> None:
+    forces = report(committee.predict(labelled), labelled, parameters)["forces"]
+    assert forces["trusted"]
+    assert forces["informative"]
+    assert forces["reason"].startswith("trusted")
+    # 4 members with k = 1: c² = (1 + 1/4)/(1 − 1/4), a² = (1 − 1/4)/2
+    assert forces["c"] == pytest.approx(np.sqrt(5 / 3), rel=0.15)
+    assert forces["a"] == pytest.approx(np.sqrt(3 / 8), rel=0.15)
+    assert forces["tau"] == pytest.approx(150 * forces["a"])
+    assert forces["c_per_atom"] == pytest.approx(np.sqrt(5 / 3), rel=0.15)
+
+
+def test_a_committee_whose_errors_do_not_is_not(
+    committee_type: Any, structures: Any, parameters: Any
+) -> None:
+    """All scales equal: what is left of D and of b is noise, and they are independent."""
+    pes = structures(200, scale=1.0, split="validation", iteration=1)
+    energy = report(committee_type().predict(pes), pes, parameters)["energy"]
+    assert energy["calibrated"]
+    assert not energy["trusted"]
+    assert "not surely above 0.2" in energy["reason"]
+
+
+def test_only_validation_is_evidence_before_there_is_an_audit(
+    committee: Any, labelled: PESData, parameters: Any
+) -> None:
+    predictions = committee.predict(labelled)
+    validation = labelled[labelled.split == "validation"]
+    assert report(predictions, labelled, parameters) == report(predictions, validation, parameters)
+    entry = report(predictions, labelled, parameters)["forces"]
+    assert (entry["structures_validation"], entry["structures_audit"]) == (30, 0)
+    assert entry["audit"] is None
+    assert "optimistic" in entry["reason"]
+
+
+def test_isolated_atoms_are_no_evidence(
+    committee: Any, labelled: PESData, structures: Any, parameters: Any
+) -> None:
+    atoms = structures(5, seed=9, split="validation", origin="isolated_atom", iteration=1)
+    both = PESData.concatenate([labelled, atoms])
+    predictions = committee.predict(both)
+    assert report(predictions, both, parameters) == report(predictions, labelled, parameters)
+
+
+@pytest.fixture
+def audit(structures: Any) -> PESData:
+    """What the first iteration drew and the second labelled: some of it now in validation."""
+    pes = structures(40, seed=7, iteration=2, origin="md")
+    splits = np.array(["training", "validation"])[np.arange(40) % 2]
+    return pes.replace(split=splits, info=[info | {"audit": True} for info in pes.info])
+
+
+def test_the_audit_sample_counts_once_with_the_predictions_of_when_it_was_drawn(
+    committee_type: Any, labelled: PESData, audit: PESData, parameters: Any
+) -> None:
+    merged = PESData.concatenate([labelled, audit])
+    now, before = committee_type(seed=1), committee_type(seed=2)
+    first = report(now.predict(labelled), labelled, parameters)
+    entry = report(
+        now.predict(merged),
+        merged,
+        parameters,
+        before=before.predict(audit),
+        previous={"properties": first},
+        iteration=2,
+    )["forces"]
+    assert (entry["structures_validation"], entry["structures_audit"]) == (30, 40)
+    own = np.sqrt(np.mean((before.predict(audit).forces ** 2).mean(axis=0)))
+    assert entry["audit"]["rms_member_error"] == pytest.approx(1000 * own, rel=0.2)
+
+
+def test_rates_are_those_of_the_threshold_in_force_when_the_sample_was_drawn(
+    committee: Any, labelled: PESData, audit: PESData, parameters: Any
+) -> None:
+    merged = PESData.concatenate([labelled, audit])
+    predictions = committee.predict(merged)
+
+    def rates(tau: float | None) -> dict[str, Any]:
+        previous = {"properties": {"forces": {"tau": tau, "c": None, "c_conformal": None}}}
+        return report(
+            predictions, merged, parameters, before=predictions, previous=previous, iteration=2
+        )["forces"]["audit"]
+
+    everything, nothing = rates(1e-9), rates(1e9)
+    assert everything["true_positive_rate"]["value"] == 1
+    assert everything["positive_predictive_value"]["trials"] == 40
+    assert nothing["true_positive_rate"]["value"] == 0
+    assert nothing["positive_predictive_value"]["value"] is None
+    assert rates(None)["true_positive_rate"] is None
+    assert rates(None)["structures"] == 40
+
+
+def test_coverage_is_near_nominal_for_a_committee_that_is_what_it_says(
+    committee_type: Any, structures: Any, parameters: Any
+) -> None:
+    validation = structures(150, seed=11, scale=1.0, split="validation", iteration=1)
+    drawn = structures(150, seed=12, scale=1.0, split="training", iteration=2)
+    drawn = drawn.replace(info=[info | {"audit": True} for info in drawn.info])
+    merged = PESData.concatenate([validation, drawn])
+    predictions = committee_type(members=8).predict(merged)
+    first = report(predictions, validation, parameters)
+    audit = report(
+        predictions,
+        merged,
+        parameters,
+        before=predictions,
+        previous={"properties": first},
+        iteration=2,
+    )["energy"]["audit"]
+    # the quantile and the count each have a standard deviation of √(0.9·0.1/150) = 0.024
+    assert audit["coverage_conformal"]["value"] == pytest.approx(0.9, abs=0.1)
+    # about the 68 % of a normal error within one standard deviation
+    assert 0.55 < audit["coverage"]["value"] < 0.85
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_too_little_evidence_leaves_it_uncalibrated_in_words(
+    committee: Any, structures: Any, parameters: Any, count: int
+) -> None:
+    training = structures(10, seed=3, split="training", iteration=1)
+    few = structures(count, seed=4, split="validation", iteration=1)
+    pes = PESData.concatenate([training, few])
+    for entry in report(committee.predict(pes), pes, parameters).values():
+        assert not entry["calibrated"]
+        assert entry["tau"] is None
+        assert entry["reason"].startswith("uncalibrated: fewer than 3")
+
+
+def test_members_that_do_not_differ_cannot_be_calibrated(
+    committee_type: Any, labelled: PESData, parameters: Any
+) -> None:
+    """The mean of one member is off, its spread is zero."""
+    predictions = committee_type(members=1).predict(labelled)
+    entry = report(predictions, labelled, parameters)["forces"]
+    assert not entry["calibrated"]
+    assert "do not differ" in entry["reason"]
+
+
+def test_frames_of_one_trajectory_are_one_group(
+    committee: Any, labelled: PESData, parameters: Any
+) -> None:
+    grouped = labelled.replace(group=[f"trajectory {i % 5}" for i in range(len(labelled))])
+    entry = report(committee.predict(grouped), grouped, parameters)["forces"]
+    assert entry["groups"] == 5
+    assert not entry["trusted"]
+    assert "5 independent groups" in entry["reason"]
