@@ -1,84 +1,81 @@
-"""The evaluation stage as a Kedro pipeline."""
+"""The evaluation pipeline."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from kedro.pipeline import Pipeline, node
+from kedro.pipeline import Node, Pipeline
 
 from potwright.pipelines.evaluation import nodes
 
 
-def create_pipeline(**kwargs: Any) -> Pipeline:
-    """Predict, measure, calibrate, select, decide."""
-    evaluation, campaign, seed = "params:evaluation", "params:campaign", "params:seed"
+def create_pipeline(**_: Any) -> Pipeline:
+    """Predictions → errors and calibration → selection and verdict."""
+    labelled, explored, evaluation = (
+        "labelled_structures",
+        "explored_structures",
+        "params:evaluation",
+    )
+    configured = {"parameters": evaluation, "campaign": "params:campaign"}
     return Pipeline(
         [
-            node(
+            Node(
                 nodes.predict,
-                ["committee", "labelled_structures", "explored_structures", evaluation],
+                ["committee", labelled, explored, evaluation],
                 "predictions",
                 name="predict",
             ),
-            node(
+            Node(
                 nodes.compute_metrics,
-                ["predictions", "predictions_previous", "labelled_structures", campaign],
+                ["predictions", "predictions_previous", labelled, "params:campaign"],
                 "metrics",
                 name="compute_metrics",
             ),
-            node(
+            Node(
                 nodes.calibrate,
-                [
-                    "predictions",
-                    "predictions_previous",
-                    "labelled_structures",
-                    "calibration_previous",
-                    evaluation,
-                    campaign,
-                    seed,
-                ],
+                {
+                    "predictions": "predictions",
+                    "predictions_previous": "predictions_previous",
+                    "labelled_structures": labelled,
+                    "calibration_previous": "calibration_previous",
+                    "seed": "params:seed",
+                    **configured,
+                },
                 "calibration",
                 name="calibrate",
             ),
-            node(
+            Node(
                 nodes.judge,
-                [
-                    "predictions",
-                    "explored_structures",
-                    "labelled_structures",
-                    "calibration",
-                    evaluation,
-                ],
+                ["predictions", explored, labelled, "calibration", evaluation],
                 "judged_frames",
                 name="judge",
             ),
-            node(
+            Node(
                 nodes.select,
-                [
-                    "explored_structures",
-                    "judged_frames",
-                    "labelled_structures",
-                    "calibration",
-                    evaluation,
-                    campaign,
-                    seed,
-                ],
+                {
+                    "explored_structures": explored,
+                    "judged_frames": "judged_frames",
+                    "labelled_structures": labelled,
+                    "calibration": "calibration",
+                    "seed": "params:seed",
+                    **configured,
+                },
                 "selected_structures",
                 name="select",
             ),
-            node(
+            Node(
                 nodes.decide,
-                [
-                    "judged_frames",
-                    "selected_structures",
-                    "labelled_structures",
-                    "calibration",
-                    "verdict_previous",
-                    evaluation,
-                    campaign,
-                ],
+                {
+                    "judged_frames": "judged_frames",
+                    "selected_structures": "selected_structures",
+                    "labelled_structures": labelled,
+                    "calibration": "calibration",
+                    "verdict_previous": "verdict_previous",
+                    **configured,
+                },
                 "verdict",
                 name="decide",
             ),
-        ]
+        ],
+        tags="evaluation",
     )
