@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -62,4 +63,4 @@ def _without_nan(value: Any) -> Any:
         return [_without_nan(v) for v in value]
     if hasattr(value, "tolist"):  # NumPy scalars and arrays
         return _without_nan(value.tolist())
-    return None if isinstance(value, float) and value != value else value
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from kedro_datasets._typing import TablePreview
@@ -35,7 +36,7 @@ def structure_table(pes: PESData, nrows: int) -> TablePreview:
     pes = pes[:nrows]
     formulas = [atoms.get_chemical_formula() for atoms in pes.to_atoms()]
     periodic = ["".join("T" if axis else "F" for axis in pbc) for pbc in pes.pbc]
-    per_atom = [f"{e:.4f}" if e == e else "" for e in (pes.energy / pes.n_atoms).tolist()]
+    per_atom = ["" if math.isnan(e) else f"{e:.4f}" for e in (pes.energy / pes.n_atoms).tolist()]
     columns = {
         "formula": formulas,
         "pbc": periodic,

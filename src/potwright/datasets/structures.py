@@ -88,7 +88,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
             root.rglob("*")
             if root.is_dir()
             else map(Path, glob.glob(self._filepath, recursive=True))
-        )  # noqa: PTH207
+        )
         return sorted(
             file
             for file in found
@@ -100,7 +100,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
             images = ase.io.read(file, index=":")
         except UnknownFileTypeError as error:
             raise InputError(f"{file}: not a format that ASE knows ({error})") from error
-        except Exception as error:  # noqa: BLE001  ASE's readers raise whatever their parsers do
+        except Exception as error:  # ASE's parsers raise anything
             reason = f"{type(error).__name__}: {error}"
             raise InputError(
                 f"{file}: ASE cannot read this file ({reason}); mend or remove it"

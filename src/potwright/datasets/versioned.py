@@ -78,12 +78,10 @@ class VersionedFile(AbstractVersionedDataset[T, T]):
         self.write(data, Path(self._get_save_path()))
 
     def _fetch_latest_load_version(self) -> str:
-        if self._cached_load_version is None:
-            eligible = [v for v in self.list_versions(full_path=False) if self._sees(v)]
-            if not eligible:
-                raise VersionNotFoundError(f"Did not find any version for {self}")
-            self._cached_load_version = eligible[0]
-        return str(self._cached_load_version)
+        eligible = [v for v in self.list_versions(full_path=False) if self._sees(v)]
+        if not eligible:
+            raise VersionNotFoundError(f"Did not find any version for {self}")
+        return eligible[0]
 
     def _sees(self, version: str) -> bool:
         own = str(self.resolve_save_version())
