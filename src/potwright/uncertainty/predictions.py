@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,6 +11,7 @@ import h5py
 import numpy as np
 
 from potwright.errors import InputError
+from potwright.files import complete_or_absent
 
 SCHEMA = "potwright.Predictions"
 SCHEMA_VERSION = 1
@@ -176,20 +176,16 @@ class Predictions:
 
     def write(self, path: str | Path) -> None:
         """Write one HDF5 file, atomically: it is complete, or it is not there."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            with h5py.File(temporary, "w", libver="latest") as file:
-                file.attrs.update(schema=SCHEMA, schema_version=SCHEMA_VERSION)
-                file["id"] = self.id.astype("S32")
-                file["offsets"] = self.offsets
-                for name, unit in UNITS.items():
-                    file[name] = getattr(self, name)
-                    file[name].attrs["unit"] = unit
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with (
+            complete_or_absent(path) as temporary,
+            h5py.File(temporary, "w", libver="latest") as file,
+        ):
+            file.attrs.update(schema=SCHEMA, schema_version=SCHEMA_VERSION)
+            file["id"] = self.id.astype("S32")
+            file["offsets"] = self.offsets
+            for name, unit in UNITS.items():
+                file[name] = getattr(self, name)
+                file[name].attrs["unit"] = unit
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
