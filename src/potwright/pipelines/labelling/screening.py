@@ -1,7 +1,8 @@
 """What is not worth a calculation: counted by reason, never dropped in silence.
 
-Skewness means nothing before reduction, since the same lattice can be written with vectors as skewed
-as one likes. After it, V ≥ abc/√2 (Minkowski), so what is left to find is a cell without volume.
+Skewness means nothing before reduction, since the same lattice can be written with vectors as
+skewed as one likes. After it, V ≥ abc/√2 (Minkowski), so what is left to find is a cell without
+volume.
 """
 
 from __future__ import annotations
@@ -78,9 +79,9 @@ def volume_ratios(candidates: PESData, ancestors: Sequence[PESData]) -> np.ndarr
         for family in ancestors
         for id, volume, n, periodic in zip(
             family.id.tolist(),
-            np.abs(np.linalg.det(family.cell)),
-            family.n_atoms,
-            family.pbc.all(axis=1),
+            np.abs(np.linalg.det(family.cell)).tolist(),
+            family.n_atoms.tolist(),
+            np.all(family.pbc, axis=1).tolist(),
             strict=True,
         )
         if periodic and volume > 0
