@@ -1,0 +1,34 @@
+# Two commands for everybody: `make demo` and `make test`. Each sets up .venv by itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# reference data that some tests read, where it is at hand
+SHARED ?= $(wildcard ../shared/data)
+
+.PHONY: demo test lint viz clean
+
+demo: $(INSTALLED)
+	$(BIN)/kedro campaign run --env demo
+
+test: $(INSTALLED)
+	$(BIN)/pytest $(if $(SHARED),--shared $(SHARED))
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+viz: $(INSTALLED)
+	$(BIN)/kedro viz run
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+# removes what was installed, never data
+clean:
+	rm -rf $(VENV)
