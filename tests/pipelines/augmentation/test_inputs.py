@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, graphene, molecule
 
 from potwright.errors import InputError
-from potwright.geometry import empty_gaps
+from potwright.geometry import empty_gaps, nearest_neighbour_distances
 from potwright.pes import PESData
 from potwright.pipelines.augmentation.inputs import prepare_inputs
 from potwright.pipelines.augmentation.parameters import AugmentationParameters
@@ -50,16 +52,28 @@ def test_a_sheet_stored_as_a_crystal_is_suspected(caplog: pytest.LogCaptureFixtu
 
 @pytest.mark.shared
 def test_the_reference_sheet_is_suspected(
-    shared_data: object, caplog: pytest.LogCaptureFixture
+    shared_data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from pathlib import Path
-
-    import ase.io
-
-    sheet = ase.io.read(Path(str(shared_data)) / "data" / "wte2_1tprime_270.extxyz")
+    sheet = ase.io.read(shared_data / "data" / "wte2_1tprime_270.extxyz")
     with caplog.at_level(logging.WARNING):
         prepare_inputs(PESData.from_atoms([sheet], labels="none", source="wte2"), PARAMETERS)
     assert "wte2: periodic along all axes" in caplog.text
+
+
+@pytest.mark.shared
+def test_reference_structures_of_all_periodicities_are_padded(shared_data: Path) -> None:
+    frames = ase.io.read(shared_data / "data" / "carbon_structures.extxyz", index=":")
+    pes = PESData.from_atoms(frames, labels="none")
+    prepared = prepare_inputs(pes, PARAMETERS)
+    assert np.array_equal(prepared.pbc, pes.pbc)
+    for before, after in zip(pes.to_atoms(), prepared.to_atoms(), strict=True):
+        gaps = empty_gaps(after.positions, after.cell.array)[~after.pbc]
+        assert np.all(gaps >= 15 - 1e-6)
+        # The same atoms at the same distances, molecules whole
+        distances = nearest_neighbour_distances(before.positions, before.cell.array, before.pbc)
+        assert nearest_neighbour_distances(
+            after.positions, after.cell.array, after.pbc
+        ) == pytest.approx(distances, abs=1e-6)
 
 
 def test_open_axes_get_their_vacuum_and_periodic_cells_are_untouched(inputs: PESData) -> None:
