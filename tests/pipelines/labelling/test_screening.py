@@ -130,3 +130,11 @@ def test_short_periodic_cells_get_a_warning_and_vacuum_does_not_count(caplog):
     caplog.clear()
     screening.warn_of_short_cells(data, TBLiteEngine(min_length_angstrom=None))
     assert not caplog.records
+
+
+def test_an_engine_with_k_points_has_no_short_cells(caplog):
+    emt = {"type": "ase", "calculator": "ase.calculators.emt.EMT", "min_length_angstrom": 9.0}
+    screening.warn_of_short_cells(pes(bulk("Cu")), ASEEngine(**emt))
+    assert not caplog.records
+    screening.warn_of_short_cells(pes(bulk("Cu")), ASEEngine(**emt, gamma_only=True))
+    assert "2.55 Å" in caplog.text

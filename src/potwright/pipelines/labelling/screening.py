@@ -149,9 +149,9 @@ def refuse_unknown_elements(candidates: PESData, engine: Engine) -> None:
 
 
 def warn_of_short_cells(candidates: PESData, engine: Engine) -> None:
-    """Say which periodic cells are too short for the engine's sampling of the Brillouin zone."""
+    """Say which periodic cells are too short for an engine that samples the Γ point only."""
     limit = engine.min_length_angstrom
-    if limit is None:
+    if limit is None or not engine.gamma_only:
         return
     lengths = np.array(
         [shortest_image(c, p) for c, p in zip(candidates.cell, candidates.pbc, strict=True)]

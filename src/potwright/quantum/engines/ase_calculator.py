@@ -33,7 +33,8 @@ class ASEEngine(Parameters):
     includes_dispersion
         Whether its energies contain dispersion, which must then not be added in dynamics.
     gamma_only, min_length_angstrom
-        Whether it samples the Γ point only, and the shortest periodic image it describes well.
+        Whether it samples the Γ point only, and the shortest periodic image that this describes
+        well: if both are given, shorter cells get a warning.
     supported_elements
         Symbols that it knows, checked before anything runs; None: not checked.
     """

@@ -22,7 +22,7 @@ class Engine(Protocol):
 
     @property
     def min_length_angstrom(self) -> float | None:
-        """Shortest periodic image that it describes well; None if it does not matter."""
+        """Shortest periodic image that Γ alone describes well; used if ``gamma_only``."""
 
     def elements(self) -> frozenset[int] | None:
         """Atomic numbers that it knows; None if that is not known beforehand."""

@@ -1,0 +1,72 @@
+"""YAML of the labelling stage: base and overlays as Kedro merges them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+
+from potwright.errors import InputError
+from potwright.pipelines.labelling.parameters import LabellingParameters
+from potwright.quantum import ASEEngine, TBLiteEngine
+
+CONF = Path(__file__).parents[3] / "conf"
+
+
+def merged(tmp_path, overlay):
+    """The parameters of conf/base with an overlay, read as the project's settings say."""
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "parameters_labelling.yml").write_text(yaml.safe_dump(overlay))
+    loader = OmegaConfigLoader(
+        str(tmp_path),
+        base_env=str(CONF / "base"),
+        default_run_env="local",
+        merge_strategy={"parameters": "soft"},
+    )
+    return LabellingParameters.model_validate(loader["parameters"]["labelling"])
+
+
+def test_the_base_configuration_says_what_the_defaults_are():
+    base = yaml.safe_load((CONF / "base" / "parameters_labelling.yml").read_text())
+    assert LabellingParameters.model_validate(base["labelling"]) == LabellingParameters()
+
+
+def test_the_demo_changes_valid_keys_only():
+    demo = yaml.safe_load((CONF / "demo" / "parameters_labelling.yml").read_text())
+    parameters = LabellingParameters.model_validate(demo["labelling"])
+    assert parameters.executor.slots() == 2
+    assert parameters.engine == TBLiteEngine()
+
+
+def test_an_overlay_may_name_another_engine_or_change_one_setting(tmp_path):
+    engine = {"type": "ase", "calculator": "ase.calculators.emt.EMT"}
+    parameters = merged(tmp_path, {"labelling": {"engine": engine}})
+    assert isinstance(parameters.engine, ASEEngine)
+    assert parameters.engine.arguments == {}
+
+
+def test_an_overlay_keeps_what_it_does_not_name(tmp_path):
+    parameters = merged(tmp_path, {"labelling": {"engine": {"accuracy": 0.1}}})
+    assert parameters.engine == TBLiteEngine(accuracy=0.1)
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"engine": {"type": "tblite", "metod": "GFN1-xTB"}}, "did you mean 'method'"),
+        ({"engine": {"type": "tblite", "method": "GFN3-xTB"}}, "GFN1-xTB"),
+        ({"engine": {"type": "vasp"}}, "tblite"),
+        (
+            {"engine": {"type": "ase", "calculator": "a.b", "method": "GFN2-xTB"}},
+            "engine.ase.method: unknown key",
+        ),
+        ({"executor": {"workers": 0}}, "executor.workers = 0"),
+        ({"screening": {"min_volume_ratio": 6.0}}, "must be below max_volume_ratio"),
+        ({"screning": {}}, "did you mean 'screening'"),
+    ],
+)
+def test_mistakes_are_named_with_what_is_allowed(block, message):
+    with pytest.raises(InputError, match=message):
+        LabellingParameters.model_validate(block)
