@@ -1,0 +1,1 @@
+"""Exploration: starts, design of temperatures and pressures, watching, frames."""

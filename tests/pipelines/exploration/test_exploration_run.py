@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, fcc111
+from ase.calculators.emt import EMT
+
+from potwright.errors import InputError
+from potwright.execution import LocalExecutor
+from potwright.parameters_campaign import CampaignParameters
+from potwright.pes import PESData
+from potwright.pipelines.exploration import nodes
+from potwright.pipelines.exploration.parameters import ExplorationParameters, ListDesign
+
+# workers are fresh interpreters, which cannot import a test module
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+@dataclass(frozen=True)
+class CountingEMT:
+    """EMT that leaves a line for each trajectory which it drives."""
+
+    path: Path
+    breaks: bool = False
+
+    def calculator(self, device: str = "auto") -> Any:
+        with self.path.with_suffix(".runs").open("a") as file:
+            file.write("run\n")
+        if self.breaks:
+            raise RuntimeError("no such device")
+        return EMT()
+
+    @property
+    def runs(self) -> int:
+        file = self.path.with_suffix(".runs")
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+@dataclass(frozen=True)
+class FewMembers:
+    members: tuple[CountingEMT, ...]
+
+
+@pytest.fixture
+def committee(tmp_path):
+    path = tmp_path / "member.model"
+    path.write_text("weights")
+    return FewMembers((CountingEMT(path), CountingEMT(path)))
+
+
+def structures() -> PESData:
+    slab = fcc111("Cu", (2, 2, 2), vacuum=7.5)
+    slab.pbc = (True, True, False)
+    cluster = Atoms("Cu4", positions=[[0, 0, 0], [2.4, 0, 0], [0, 2.4, 0], [0, 0, 2.4]])
+    crystal = bulk("Cu", cubic=True)
+    crystal.rattle(0.05, seed=1)
+    pes = PESData.from_atoms(
+        [crystal, slab, cluster],
+        origin="rattle",
+        source=["a.cif", "b.cif", "c.xyz"],
+        group=["", "family", ""],
+        split=["training", "validation", "test"],
+        iteration=2,
+    )
+    return pes.replace(energy=1.0, info=[{"strain": 0.1}] * 3)
+
+
+def parameters(**changes: Any) -> ExplorationParameters:
+    return ExplorationParameters(
+        **{
+            "n_starts": 3,
+            "duration_ps": 0.02,
+            "frame_interval_ps": 0.005,
+            "design": ListDesign(temperatures_kelvin=(300,), pressures_kbar=(1,)),
+            "executor": LocalExecutor(workers=1),
+            "device": "cpu",
+            **changes,
+        }
+    )
+
+
+def explore(committee, workspace, given=None, seed=0):
+    given = given or parameters()
+    workspace.mkdir(exist_ok=True)
+    labelled = structures()
+    plan = nodes.choose_starts(labelled, labelled, given, CampaignParameters(), seed)
+    outcomes = nodes.run_dynamics(committee, plan, workspace, given)
+    frames = nodes.collect_frames(plan, outcomes, given)
+    return plan, frames, nodes.exploration_report(plan, outcomes)
+
+
+def test_frames_inherit_from_their_start_and_say_where_they_come_from(committee, tmp_path):
+    plan, frames, report = explore(committee, tmp_path / "work")
+    assert len(frames) == 12 and not frames.has_labels.any()
+    assert set(frames.origin) == {"md"} and set(frames.iteration) == {2}
+    start = plan.starts[plan.starts.index_of(frames.parent)]
+    for column in ("group", "split", "source", "pbc"):
+        assert (getattr(frames, column) == getattr(start, column)).all()
+    assert "family" in frames.group and set(frames.split) == {"training", "validation", "test"}
+    info = frames.info[0]
+    assert info["temperature_kelvin"] == 300 and info["pressure_kbar"] == 1
+    assert [i["time_fs"] for i in frames.info] == [5, 10, 15, 20] * 3
+    assert [i["trajectory"] for i in frames.info] == np.repeat([0, 1, 2], 4).tolist()
+    assert info["engine"] == "ase" and info["end_reason"] == "completed"
+    assert info["seed"] == plan.seeds[0] and "strain" not in info
+    assert report.frames.tolist() == [4, 4, 4] and (report.end_reason == "completed").all()
+    by_split = report.set_index("split")
+    assert by_split.ensemble.to_dict() == {"training": "npt", "validation": "npt", "test": "nvt"}
+    assert by_split.pbc.to_dict() == {"training": "TTT", "validation": "TTF", "test": "FFF"}
+    assert (report.steps == 20).all() and (report.steps_per_second > 0).all()
+
+
+def test_finished_trajectories_are_never_repeated(committee, tmp_path):
+    _, first, _ = explore(committee, tmp_path / "work")
+    runs = committee.members[0].runs
+    assert runs == 3
+    _, again, _ = explore(committee, tmp_path / "work")
+    assert committee.members[0].runs == runs
+    assert again.id.tolist() == first.id.tolist()
+
+    lost = next((tmp_path / "work").iterdir())  # as if it had not been finished when killed
+    (lost / "frames.h5").unlink()
+    (lost / "trajectory.json").unlink()
+    lost.rmdir()
+    _, resumed, _ = explore(committee, tmp_path / "work")
+    assert committee.members[0].runs == runs + 1
+    assert resumed.id.tolist() == first.id.tolist()
+
+
+@pytest.mark.parametrize("change", ["weights", "seed", "duration", "watch"])
+def test_what_is_different_is_run_anew(committee, tmp_path, change):
+    explore(committee, tmp_path / "work")
+    given, seed = parameters(), 0
+    if change == "weights":
+        committee.members[0].path.write_text("other weights")
+    elif change == "seed":
+        seed = 1
+    elif change == "duration":
+        given = parameters(duration_ps=0.025)
+    else:
+        given = parameters(watch={"min_covalent_ratio": 0.5})
+    explore(committee, tmp_path / "work", given, seed)
+    assert committee.members[0].runs == 6
+
+
+def test_without_any_frame_the_result_is_empty_and_the_report_says_why(committee, tmp_path):
+    given = parameters(watch={"min_covalent_ratio": 2.0})
+    _, frames, report = explore(committee, tmp_path / "work", given)
+    assert len(frames) == 0
+    frames.write(tmp_path / "frames.h5")
+    assert len(PESData.read(tmp_path / "frames.h5")) == 0
+    assert report.end_reason.str.startswith("collision").all()
+    assert (report.frames == 0).all() and not report.completed.any()
+
+
+def test_a_potential_that_never_works_is_an_error_that_names_its_reason(committee, tmp_path):
+    broken = FewMembers((CountingEMT(committee.members[0].path, breaks=True),) * 2)
+    with pytest.raises(InputError, match=r"none of 3.*RuntimeError: no such device"):
+        explore(broken, tmp_path / "work")
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_zero_temperature_starts_are_relaxed(committee, tmp_path):
+    given = parameters(design=ListDesign(temperatures_kelvin=(0,)), duration_ps=1)
+    _, frames, report = explore(committee, tmp_path / "work", given)
+    assert (report.ensemble == "relaxation").all()
+    assert report.end_reason.str.startswith("completed: minimum").all()
+    assert len(frames) >= 3
