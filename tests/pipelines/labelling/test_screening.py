@@ -125,7 +125,7 @@ def test_short_periodic_cells_get_a_warning_and_vacuum_does_not_count(caplog):
     data = pes(long_enough, graphene(vacuum=3), molecule("H2O"), source=["a", "b", "c"])
     screening.warn_of_short_cells(data, TBLiteEngine())
     (record,) = caplog.records
-    assert "1 structures of origin initial repeat within 9.0 Å" in record.getMessage()
+    assert "1 periodic structures repeat within 9.0 Å (1 initial)" in record.getMessage()
     assert "2.46 Å (b)" in record.getMessage()
     caplog.clear()
     screening.warn_of_short_cells(data, TBLiteEngine(min_length_angstrom=None))

@@ -156,19 +156,21 @@ def warn_of_short_cells(candidates: PESData, engine: Engine) -> None:
     lengths = np.array(
         [shortest_image(c, p) for c, p in zip(candidates.cell, candidates.pbc, strict=True)]
     )
-    for origin in np.unique(candidates.origin[lengths < limit]):
-        short = (lengths < limit) & (candidates.origin == origin)
-        i = int(np.argmin(np.where(short, lengths, np.inf)))
-        logger.warning(
-            "%d structures of origin %s repeat within %.1f Å, the shortest within %.2f Å (%s): "
-            "%s is accurate for longer cells only (labelling.engine.min_length_angstrom)",
-            short.sum(),
-            origin,
-            limit,
-            lengths[i],
-            candidates.source[i] or candidates.id[i],
-            engine.level_of_theory(),
-        )
+    short = lengths < limit
+    if not short.any():
+        return
+    i = int(np.argmin(lengths))
+    counts = Counter(candidates.origin[short].tolist())
+    logger.warning(
+        "%d periodic structures repeat within %.1f Å (%s), the shortest within %.2f Å (%s): %s "
+        "samples the Γ point only and is accurate for longer cells",
+        short.sum(),
+        limit,
+        ", ".join(f"{n} {origin}" for origin, n in sorted(counts.items())),
+        lengths[i],
+        candidates.source[i] or candidates.id[i],
+        engine.level_of_theory().engine,
+    )
 
 
 def _finite(candidates: PESData) -> np.ndarray:
