@@ -13,9 +13,8 @@ from typing import Protocol
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
-from ase.neighborlist import primitive_neighbor_list
 
-from potwright.geometry import smallest_covalent_ratio
+from potwright.geometry import nearest_neighbour_distances, smallest_covalent_ratio
 
 
 @dataclass(frozen=True)
@@ -141,9 +140,11 @@ class Volume:
 
 @dataclass(frozen=True)
 class Evaporation:
-    """No atom leaves all others behind by more than ``largest_ratio`` of the covalent distance.
+    """No atom leaves all others behind.
 
-    Atoms that are alone in the start do not count.
+    An atom has left when its nearest neighbour is farther than ``largest_ratio`` times the longest
+    covalent distance that it could have in this structure. Atoms that are alone in the start do
+    not count.
     """
 
     largest_ratio: float = 3.0
@@ -151,7 +152,8 @@ class Evaporation:
 
     def complaint(self, state: State) -> str | None:
         """Count atoms without a neighbour."""
-        lost = int(np.sum(self._alone(state.atoms) & ~self._alone(state.start)))
+        alone = self._alone(state.atoms)
+        lost = int(np.sum(alone & ~self._alone(state.start))) if alone.any() else 0
         if not lost:
             return None
         return (
@@ -161,12 +163,8 @@ class Evaporation:
 
     def _alone(self, atoms: Atoms) -> np.ndarray:
         radii = covalent_radii[atoms.numbers]
-        reach = 2 * self.largest_ratio * radii.max()
-        i, j, distance = primitive_neighbor_list(
-            "ijd", atoms.pbc, np.array(atoms.cell), atoms.positions, reach
-        )
-        near = distance <= self.largest_ratio * (radii[i] + radii[j])
-        return np.bincount(i[near], minlength=len(atoms)) == 0
+        nearest = nearest_neighbour_distances(atoms.positions, np.array(atoms.cell), atoms.pbc)
+        return nearest > self.largest_ratio * (radii + radii.max())
 
 
 def first_complaint(watches: Sequence[Watch], state: State, *, frame: bool) -> str | None:
