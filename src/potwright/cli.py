@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import yaml
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.cli.utils import env_option
 from kedro.framework.startup import ProjectMetadata
@@ -16,7 +17,7 @@ from kedro.validation import ParameterValidationError
 
 from potwright.errors import InputError
 
-READABLE = (InputError, DatasetError, ParameterValidationError)
+READABLE = (InputError, DatasetError, ParameterValidationError, yaml.YAMLError)
 
 
 def readable(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,7 @@ from ase import Atoms
 from ase.calculators.calculator import all_properties
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import dict2constraint
+from ase.spacegroup import Spacegroup
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from potwright.errors import InputError
@@ -198,6 +199,8 @@ class _Converter:
         return self._shaped("stress", array, (6,))
 
     def _json(self, key: Any, value: Any) -> Any:
+        if isinstance(value, Spacegroup):  # what ASE's CIF reader leaves
+            return value.symbol
         if isinstance(value, np.generic):
             return self._json(key, value.item())
         if isinstance(value, np.ndarray):

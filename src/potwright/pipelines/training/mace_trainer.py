@@ -132,8 +132,14 @@ def _run(task: MemberTask, folder: Path) -> None:
     write_labels(task.training, folder / "training.xyz")
     write_labels(task.validation, folder / "validation.xyz")
     device = resolve_device(task.device, task.member)
-    arguments = [f"--{key}={value}" for key, value in options(task).items()]
-    arguments.append(f"--device={device.split(':')[0]}")
+    parser = build_default_arg_parser()
+    flags = {action.dest for action in parser._actions if action.nargs == 0}
+    arguments = [f"--device={device.split(':')[0]}"]
+    for key, value in options(task).items():
+        if key not in flags:
+            arguments.append(f"--{key}={value}")
+        elif value:
+            arguments.append(f"--{key}")
     (folder / "command.txt").write_text("mace_run_train " + " ".join(arguments) + "\n")
     root = logging.getLogger()
     before = (list(root.handlers), root.level)
@@ -142,7 +148,10 @@ def _run(task: MemberTask, folder: Path) -> None:
         root.handlers = []
         try:
             with redirect_stdout(output), redirect_stderr(output):
-                run(build_default_arg_parser().parse_args(arguments))
+                run(parser.parse_args(arguments))
+        except SystemExit as error:
+            output.flush()
+            raise RuntimeError(f"mace_run_train gave up:\n{_tail(folder)}") from error
         finally:
             for handler in root.handlers:
                 handler.close()
@@ -195,6 +204,6 @@ def _read_back(task: MemberTask, folder: Path, seconds: float) -> dict[str, Any]
     return {key: value for key, value in asdict(result).items() if key != "model"}
 
 
-def _tail(folder: Path, lines: int = 15) -> str:
+def _tail(folder: Path, lines: int = 8) -> str:
     text = (folder / "output.txt").read_text(errors="replace").splitlines()
     return os.linesep.join(text[-lines:])
