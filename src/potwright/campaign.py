@@ -163,7 +163,8 @@ class Campaign:
     def _warn_of_changes(self, record: dict[str, Any]) -> None:
         before = _flat(record.get("parameters", {}))
         now = _flat(json.loads(json.dumps(self._config["parameters"], default=str)))
-        for key in sorted(before.keys() | now.keys()):
+        own = ("campaign.iteration", "campaign.max_iterations")  # which the campaign itself sets
+        for key in sorted((before.keys() | now.keys()) - set(own)):
             if before and before.get(key) != now.get(key):
                 logger.warning(
                     "%s changed from %r to %r since this iteration began; stages that are "

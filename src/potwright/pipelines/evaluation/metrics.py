@@ -33,6 +33,9 @@ def metrics_table(
     from iteration to iteration), and the audit sample as predicted by the committee that drew it,
     before anything was trained on it.
 
+    Isolated atoms give the reference energies and are not learnt from: they have a row of their
+    own, and do not count in ``all``.
+
     Returns
     -------
     DataFrame
@@ -42,7 +45,8 @@ def metrics_table(
     rows = []
     for name, mask, source in _sets(predictions, predictions_previous, labelled, iteration):
         for origin in [ALL, *np.unique(labelled.origin[mask]).tolist()]:
-            chosen = mask if origin == ALL else mask & (labelled.origin == origin)
+            lone = labelled.origin == "isolated_atom"
+            chosen = mask & (~lone if origin == ALL else labelled.origin == origin)
             place = source.index_of(labelled.id)
             chosen = np.flatnonzero(chosen & (place >= 0))
             if len(chosen):

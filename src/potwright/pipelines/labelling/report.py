@@ -12,7 +12,7 @@ from potwright.pipelines.labelling.calculations import LabellingOutcomes
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = ["id", "origin", "n_atoms", "status", "reason", "message", "seconds"]
+COLUMNS = ["id", "origin", "audit", "n_atoms", "status", "reason", "message", "seconds"]
 COMPUTED, FROM_STORE, FAILED, FAILED_BEFORE, SCREENED = (
     "computed",
     "from store",
@@ -39,19 +39,22 @@ def labelling_table(
     Returns
     -------
     pandas.DataFrame
-        One row per structure; ``status`` is computed, from store, failed, failed before, or
+        One row per structure; ``audit`` tells those that were drawn regardless of disagreement;
+        ``status`` is computed, from store, failed, failed before, or
         screened.
     """
     rows = []
-    for id, origin, n in zip(candidates.id, candidates.origin, candidates.n_atoms, strict=True):
+    audit = [bool(info.get("audit", False)) for info in candidates.info]
+    known = zip(candidates.id, candidates.origin, audit, candidates.n_atoms, strict=True)
+    for id, *what in known:
         computed = id in outcomes.computed
         failure = outcomes.failures.get(id)
         if failure is None:
             status = COMPUTED if computed else FROM_STORE
-            rows.append((id, origin, n, status, "", "", outcomes.labels[id].seconds))
+            rows.append((id, *what, status, "", "", outcomes.labels[id].seconds))
         else:
             status = FAILED if computed else FAILED_BEFORE
-            rows.append((id, origin, n, status, failure.reason, failure.message, failure.seconds))
+            rows.append((id, *what, status, failure.reason, failure.message, failure.seconds))
     dropped = screened_out.assign(status=SCREENED, message="", seconds=np.nan)
     parts = [p for p in (pd.DataFrame(rows, columns=COLUMNS), dropped[COLUMNS]) if len(p)]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)

@@ -100,13 +100,14 @@ def count(candidates: PESData, reasons: np.ndarray, warn_fraction: float) -> pd.
     Returns
     -------
     pandas.DataFrame
-        One row per dropped structure: id, origin, n_atoms, reason.
+        One row per dropped structure: id, origin, audit, n_atoms, reason.
     """
     dropped = reasons != KEPT
     report = pd.DataFrame(
         {
             "id": candidates.id[dropped],
             "origin": candidates.origin[dropped],
+            "audit": [bool(info.get("audit", False)) for info in candidates.info[dropped]],
             "n_atoms": candidates.n_atoms[dropped],
             "reason": reasons[dropped],
         }

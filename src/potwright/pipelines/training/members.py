@@ -36,7 +36,8 @@ class TrainingSet:
 def training_set(labelled: PESData) -> TrainingSet:
     """The structures that train and validate, and the reference energies.
 
-    Isolated atoms are left out where they give the reference energies: they are then exact.
+    Isolated atoms are left out where they give the reference energies: what is learnt is the
+    difference from them.
 
     Raises
     ------
