@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from kedro.config import OmegaConfigLoader
 from kedro.framework.project import settings
 from kedro.io.core import generate_timestamp
 
+from potwright.configuration import ConfigLoader, ProjectParameters
 from potwright.errors import InputError
 from potwright.files import complete_or_absent
 from potwright.parameters_campaign import CampaignParameters
@@ -59,7 +59,7 @@ class Campaign:
     @property
     def parameters(self) -> CampaignParameters:
         """When the campaign ends."""
-        return CampaignParameters.model_validate(self._config["parameters"].get("campaign", {}))
+        return ProjectParameters.model_validate(self._config["parameters"]).campaign
 
     @property
     def runs(self) -> Path:
@@ -67,20 +67,23 @@ class Campaign:
         return runs_folder(self.project, self.name)
 
     @property
-    def _config(self) -> OmegaConfigLoader:
-        return OmegaConfigLoader(
+    def _config(self) -> ConfigLoader:
+        return ConfigLoader(
             conf_source=str(self.project / settings.CONF_SOURCE),
             env=self.env,
             **settings.CONFIG_LOADER_ARGS,
         )
 
     def iterations(self) -> list[Iteration]:
-        """All iterations begun, in order."""
-        return [
-            Iteration(record["iteration"], record["run_id"], record["status"], record)
+        """All iterations begun, in order; of one that was begun anew, the last attempt."""
+        attempts = {
+            record["iteration"]: Iteration(
+                record["iteration"], record["run_id"], record["status"], record
+            )
             for record in all_records(self.runs)
             if "iteration" in record
-        ]
+        }
+        return [attempts[number] for number in sorted(attempts)]
 
     def document(self, name: str, version: str) -> dict[str, Any]:
         """A JSON document of the campaign's reporting folder; empty if there is none."""
@@ -103,8 +106,9 @@ class Campaign:
         InputError
             If another process runs this campaign, or an iteration failed.
         """
+        parameters = self.parameters  # refused here, before anything is kept
         with self._only_process():
-            target = self._target(max_iterations)
+            target = self._target(max_iterations, parameters.max_iterations)
             while True:
                 iteration = self._run_iteration(target)
                 yield iteration
@@ -115,7 +119,7 @@ class Campaign:
         """What the evaluation of an iteration concluded."""
         return self.document("verdict.json", iteration.version)
 
-    def _target(self, max_iterations: int | None) -> int:
+    def _target(self, max_iterations: int | None, default: int) -> int:
         """The iteration to stop after; kept on disk so that an interrupted call keeps its aim."""
         path = self.runs.parent / "campaign.json"
         kept = json.loads(path.read_text())["target"] if path.is_file() else 0
@@ -124,7 +128,7 @@ class Campaign:
         going = unfinished or not completed or self.verdict(completed[-1])["verdict"] == "continue"
         if max_iterations is None and going and kept > len(completed):
             return kept
-        target = len(completed) + (max_iterations or self.parameters.max_iterations)
+        target = len(completed) + (max_iterations or default)
         with complete_or_absent(path) as temporary:
             temporary.write_text(json.dumps({"target": target}))
         return target
@@ -133,7 +137,7 @@ class Campaign:
         """Begin the next iteration, or resume the one that was interrupted, in its own process."""
         known = self.iterations()
         completed = [i for i in known if i.status == "completed"]
-        open_ = [i for i in known if i.status != "completed"]
+        open_ = [i for i in known if i.status != "completed" and _is_worth_resuming(i)]
         number = len(completed) + 1
         version = open_[-1].version if open_ else generate_timestamp()
         news = {"iteration": number, "status": "running", "parent": _version(completed)}
@@ -143,22 +147,22 @@ class Campaign:
         else:
             logger.info("Iteration %d (%s)", number, version)
         merge_record(self.runs, version, news)
-        self._run_process(version, number, target)
+        ended = self._run_process(version, number, target)
         record = read_record(self.runs, version)
-        if record["status"] != "completed":
+        if ended != 0 or record["status"] != "completed":
+            how = f" (its process ended by signal {-ended})" if ended < 0 else ""
             raise InputError(
-                f"iteration {number} of campaign {self.name!r} did not complete"
-                f"{': ' + record['error'] if record.get('error') else ''}\n"
-                "What is finished is kept; mend the cause and repeat the command to go on."
+                f"iteration {number} of campaign {self.name!r} did not complete{how}. What is "
+                "finished is kept: mend the cause and repeat the command to go on."
             )
         return Iteration(number, version, record["status"], record)
 
-    def _run_process(self, version: str, number: int, target: int) -> None:
+    def _run_process(self, version: str, number: int, target: int) -> int:
         """One process per iteration: nothing piles up, GPU memory is given back."""
         command = [sys.executable, "-m", "kedro", "campaign", "iterate", version]
         command += ["--number", str(number), "--target", str(target)]
         command += ["--env", self.env] if self.env else []
-        subprocess.run(command, cwd=self.project, check=False)
+        return subprocess.run(command, cwd=self.project, check=False).returncode
 
     def _warn_of_changes(self, record: dict[str, Any]) -> None:
         before = _flat(record.get("parameters", {}))
@@ -240,6 +244,15 @@ class Campaign:
 
 def _version(iterations: list[Iteration]) -> str | None:
     return iterations[-1].version if iterations else None
+
+
+def _is_worth_resuming(iteration: Iteration) -> bool:
+    """Whether more is kept than what a user may have mended since.
+
+    An iteration that failed before its labels were complete begins anew, with the inputs as they
+    are now. Nothing is lost: labels that were computed are in the store.
+    """
+    return iteration.status != "failed" or "labels" in iteration.record.get("saved", {})
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

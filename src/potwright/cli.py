@@ -15,7 +15,7 @@ from kedro.framework.startup import ProjectMetadata
 from kedro.io import DatasetError
 from kedro.validation import ParameterValidationError
 
-from potwright.errors import InputError
+from potwright.errors import InputError, in_words
 
 READABLE = (InputError, DatasetError, ParameterValidationError, yaml.YAMLError)
 
@@ -28,19 +28,9 @@ def readable(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except READABLE as error:
-            raise click.ClickException(_message(error)) from error
+            raise click.ClickException(in_words(error)) from error
 
     return command
-
-
-def _message(error: BaseException) -> str:
-    """The words of the user's mistake, wherever in the chain of causes it is."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, InputError):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    return str(error)
 
 
 @click.group(name="potwright")

@@ -11,32 +11,20 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractVersionedDataset
 
-from potwright.errors import InputError
-from potwright.parameters import unknown_key
+from potwright.configuration import ProjectParameters
+from potwright.errors import in_words
 from potwright.run_records import git_commit, merge_record, package_versions, runs_folder
 
 logger = logging.getLogger(__name__)
 
-KNOWN_PARAMETERS = [
-    "seed",
-    "campaign",
-    "augmentation",
-    "labelling",
-    "training",
-    "exploration",
-    "evaluation",
-]
-
 
 class ParameterHooks:
-    """Refuse parameters that no stage reads: most often a misspelt stage."""
+    """Refuse wrong parameters before anything runs, all of them at once."""
 
     @hook_impl
     def after_context_created(self, context: Any) -> None:
-        """Check the top level; Kedro validates each stage's block by its model."""
-        for key in context.config_loader["parameters"]:
-            if key not in KNOWN_PARAMETERS:
-                raise InputError(f"parameters: {unknown_key(key, KNOWN_PARAMETERS)}")
+        """Validate everything; Kedro hands each stage its own block."""
+        ProjectParameters.model_validate(context.config_loader["parameters"])
 
 
 class RunRecordHooks:
@@ -108,7 +96,7 @@ class RunRecordHooks:
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """Close the record with the reason."""
-        self._note({"status": "failed", "running": None, "ended": _now(), "error": str(error)})
+        self._note({"status": "failed", "running": None, "ended": _now(), "error": in_words(error)})
 
     def _note_version(self, what: str, name: str) -> None:
         dataset = self._catalog[name] if self._catalog is not None else None

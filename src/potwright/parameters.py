@@ -38,18 +38,22 @@ class Parameters(BaseModel):
 
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
     """The mistakes that ``error`` holds, one line each, with the nearest valid key."""
-    lines = []
-    for mistake in error.errors(include_url=False):
-        location = [str(part) for part in mistake["loc"]]
-        key = ".".join(location)
-        if mistake["type"] == "extra_forbidden":
-            allowed = _keys_at(model, location[:-1])
-            lines.append(f"{key}: unknown key{_suggestion(location[-1], allowed)}")
-        elif mistake["type"] == "missing":
-            lines.append(f"{key}: required, but not given")
-        else:
-            lines.append(f"{key or 'this block'} = {mistake['input']!r}: {mistake['msg']}")
-    return "\n".join(lines)
+    return "\n".join(_in_words(mistake, model) for mistake in error.errors(include_url=False))
+
+
+def _in_words(mistake: Any, model: type[BaseModel]) -> str:
+    key, blocks = _locate(model, [str(part) for part in mistake["loc"]])
+    match mistake["type"]:
+        case "extra_forbidden":
+            name = key.rpartition(".")[2]
+            return f"{key}: unknown key{_suggestion(name, _keys_of(blocks))}"
+        case "missing":
+            return f"{key}: required, but not given"
+        case "union_tag_invalid" | "union_tag_not_found":
+            tag = mistake["ctx"].get("tag", "")
+            return f"{key}.type = {tag!r}: no such type{_suggestion(tag, _tags_of(blocks))}"
+    value = "" if isinstance(mistake["input"], dict) else f" = {mistake['input']!r}"
+    return f"{key or 'this block'}{value}: {mistake['msg'].removeprefix('Value error, ')}"
 
 
 def unknown_key(key: str, allowed: list[str]) -> str:
@@ -63,17 +67,30 @@ def _suggestion(key: str, allowed: list[str]) -> str:
     return f"{hint} (allowed: {', '.join(sorted(allowed))})" if allowed else hint
 
 
-def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
-    """The keys that the block at ``location`` may have; a union's ``type`` is a part of it."""
-    candidates: list[type[BaseModel]] = [model]
+def _locate(model: type[BaseModel], location: list[str]) -> tuple[str, list[type[BaseModel]]]:
+    """The key as the YAML file has it, and the models that the innermost block there may have.
+
+    In pydantic's location, the tag of a discriminated union is a part of its own.
+    """
+    key, candidates = [], [model]
     for part in location:
         fields = [m.model_fields[part].annotation for m in candidates if part in m.model_fields]
-        if fields:
-            candidates = [m for annotation in fields for m in _models_in(annotation)]
-        else:  # the tag of a discriminated union
-            tagged = [m for m in candidates if _tag(m) == part]
-            candidates = tagged or candidates
-    return sorted({name for m in candidates for name in m.model_fields})
+        tagged = [m for m in candidates if _tag(m) == part]
+        if tagged and not fields:
+            candidates = tagged
+            continue
+        key.append(part)
+        inner = [m for annotation in fields for m in _models_in(annotation)]
+        candidates = inner or candidates
+    return ".".join(key), candidates
+
+
+def _keys_of(blocks: list[type[BaseModel]]) -> list[str]:
+    return sorted({name for block in blocks for name in block.model_fields})
+
+
+def _tags_of(blocks: list[type[BaseModel]]) -> list[str]:
+    return [tag for tag in map(_tag, blocks) if tag]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

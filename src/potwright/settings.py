@@ -1,9 +1,11 @@
 """Kedro's settings of this project."""
 
+from potwright.configuration import ConfigLoader
 from potwright.hooks import ParameterHooks, RunRecordHooks
 
 HOOKS = (ParameterHooks(), RunRecordHooks())
 
+CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

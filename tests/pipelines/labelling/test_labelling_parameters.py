@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from kedro.config import OmegaConfigLoader
 
+from potwright.configuration import ConfigLoader
 from potwright.errors import InputError
 from potwright.pipelines.labelling.parameters import LabellingParameters
 from potwright.quantum import ASEEngine, TBLiteEngine
@@ -19,7 +19,7 @@ def merged(tmp_path, overlay):
     """The parameters of conf/base with an overlay, read as the project's settings say."""
     (tmp_path / "local").mkdir()
     (tmp_path / "local" / "parameters_labelling.yml").write_text(yaml.safe_dump(overlay))
-    loader = OmegaConfigLoader(
+    loader = ConfigLoader(
         str(tmp_path),
         base_env=str(CONF / "base"),
         default_run_env="local",
@@ -60,7 +60,7 @@ def test_an_overlay_keeps_what_it_does_not_name(tmp_path):
         ({"engine": {"type": "vasp"}}, "tblite"),
         (
             {"engine": {"type": "ase", "calculator": "a.b", "method": "GFN2-xTB"}},
-            "engine.ase.method: unknown key",
+            "engine.method: unknown key",
         ),
         ({"executor": {"workers": 0}}, "executor.workers = 0"),
         ({"screening": {"min_volume_ratio": 6.0}}, "must be below max_volume_ratio"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from potwright.execution import ExecutorParameters, LocalExecutor
 from potwright.parameters import Parameters
-from potwright.quantum import ASEEngine, EngineParameters, TBLiteEngine
+from potwright.quantum import EngineParameters, TBLiteEngine
 
 
 class ScreeningParameters(Parameters):
@@ -58,18 +58,3 @@ class LabellingParameters(Parameters):
     executor: ExecutorParameters = LocalExecutor()
     screening: ScreeningParameters = ScreeningParameters()
     retry_failed: bool = False
-
-    @field_validator("engine", mode="before")
-    @classmethod
-    def _without_leftovers(cls, block: Any) -> Any:
-        """Forget the defaults of another engine.
-
-        Kedro merges an overlay's block into that of conf/base, so that one which names another
-        type still holds the keys of the first; those that were changed are refused as usual.
-        """
-        if not isinstance(block, dict):
-            return block
-        models: dict[str, type[Parameters]] = {"tblite": TBLiteEngine, "ase": ASEEngine}
-        own = models.get(block.get("type", ""), TBLiteEngine).model_fields
-        others = {n: f for m in models.values() for n, f in m.model_fields.items() if n not in own}
-        return {k: v for k, v in block.items() if k not in others or v != others[k].default}

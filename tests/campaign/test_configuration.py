@@ -1,0 +1,78 @@
+"""Blocks with a ``type``, as overlays and --params change them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from potwright import settings
+from potwright.configuration import ConfigLoader, ProjectParameters
+from potwright.errors import InputError
+from potwright.pipelines.evaluation.parameters import TopSelection
+from potwright.pipelines.exploration.parameters import ListDesign
+from potwright.quantum import ASEEngine, TBLiteEngine
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def parameters(tmp_path, overlay, **runtime):
+    """What the shipped configuration becomes under an overlay and --params."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "parameters.yml").write_text(yaml.safe_dump(overlay))
+    loader = settings.CONFIG_LOADER_CLASS(
+        str(tmp_path),
+        env="mine",
+        runtime_params=runtime,
+        **{**settings.CONFIG_LOADER_ARGS, "base_env": str(CONF / "base")},
+    )
+    assert isinstance(loader, ConfigLoader)
+    return ProjectParameters.model_validate(loader["parameters"])
+
+
+LIST = {"type": "list", "temperatures_kelvin": [300, 600], "pressures_kbar": [0]}
+EMT = {"type": "ase", "calculator": "ase.calculators.emt.EMT"}
+
+
+def test_an_overlay_that_names_another_type_begins_the_block_anew(tmp_path):
+    chosen = parameters(
+        tmp_path,
+        {
+            "exploration": {"design": LIST},
+            "labelling": {"engine": EMT},
+            "evaluation": {"selection": {"type": "top"}},
+        },
+    )
+    assert chosen.exploration.design == ListDesign(**LIST)
+    assert chosen.labelling.engine == ASEEngine(**EMT)
+    assert chosen.evaluation.selection == TopSelection()
+
+
+def test_so_do_params_of_the_command_line(tmp_path):
+    chosen = parameters(tmp_path, {"exploration": {"n_starts": 3}}, exploration={"design": LIST})
+    assert chosen.exploration.design == ListDesign(**LIST)
+    assert chosen.exploration.n_starts == 3
+
+
+def test_params_win_over_an_overlay_of_another_type(tmp_path):
+    tblite = {"engine": {"type": "tblite", "method": "GFN2-xTB"}}
+    chosen = parameters(tmp_path, {"labelling": {"engine": EMT}}, labelling=tblite)
+    assert chosen.labelling.engine == TBLiteEngine(method="GFN2-xTB")
+
+
+def test_an_overlay_of_the_same_type_keeps_what_it_does_not_name(tmp_path):
+    chosen = parameters(tmp_path, {"labelling": {"engine": {"type": "tblite", "accuracy": 0.1}}})
+    assert chosen.labelling.engine == TBLiteEngine(accuracy=0.1)
+
+
+def test_a_key_of_another_type_is_refused(tmp_path):
+    overlay = {"exploration": {"design": {**LIST, "temperature_range_kelvin": [0, 10]}}}
+    with pytest.raises(InputError, match=r"^exploration.design.temperature_range_kelvin: unknown"):
+        parameters(tmp_path, overlay)
+
+
+@pytest.mark.parametrize("env", ["base", "demo"])
+def test_the_shipped_configuration_is_valid(env):
+    loader = ConfigLoader(str(CONF), env=env, **settings.CONFIG_LOADER_ARGS)
+    ProjectParameters.model_validate(loader["parameters"])
