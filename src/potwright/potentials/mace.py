@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
-import os
 import warnings
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.potentials.devices import resolve_device
 from potwright.potentials.protocol import MemberValues
@@ -57,20 +59,13 @@ def _loaded(stamps: tuple[tuple[str, int], ...], device: str) -> MACEEvaluator:
 @contextmanager
 def quiet_import() -> Any:
     """Import ``mace`` without its notes on optional packages and its e3nn warnings."""
-    # mace lifts torch's restriction on unpickling by this variable; it does so for models of ours
-    before = os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
     root = logging.getLogger()
     level = root.level
-    with warnings.catch_warnings(), open(os.devnull, "w") as nothing:  # noqa: PTH123
-        from contextlib import redirect_stdout
-
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.filterwarnings("ignore", message=".*TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD.*")
         warnings.filterwarnings("ignore", message=".*`torch.jit.*deprecated.*")
-        with redirect_stdout(nothing):
-            yield
+        yield
     root.setLevel(level)
-    if before is None:
-        os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
 
 
 class MACEEvaluator:
@@ -78,7 +73,7 @@ class MACEEvaluator:
 
     def __init__(self, paths: Sequence[Path], device: str):
         with quiet_import():
-            import mace.tools
+            import mace.data  # noqa: F401 - models unpickle quietly once mace is imported
             import torch
 
             self._models = [
@@ -92,8 +87,8 @@ class MACEEvaluator:
         self._device = device
         self._dtype = next(first.parameters()).dtype
         self._cutoff = float(first.r_max)
-        self._heads = getattr(first, "heads", None) or ["Default"]
-        self._species = mace.tools.AtomicNumberTable([int(z) for z in first.atomic_numbers])
+        self._heads = len(getattr(first, "heads", None) or ["Default"])
+        self._species = np.array([int(z) for z in first.atomic_numbers])
 
     def __call__(self, structures: Sequence[Atoms]) -> MemberValues:
         """Evaluate; batches hold structures of similar size."""
@@ -117,33 +112,60 @@ class MACEEvaluator:
         graphs = self._graphs(structures)
         atoms = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in batch])
         for member, model in enumerate(self._models):
-            out = model({key: value.clone() for key, value in graphs.items()}, compute_stress=True)
+            # a model puts strained positions into the dictionary, but leaves the tensors alone
+            out = model(dict(graphs), compute_stress=True)
             values.energy[member, batch] = out["energy"].detach().cpu().numpy()
             values.forces[member, atoms] = out["forces"].detach().cpu().numpy()
             stress = out["stress"].detach().cpu().numpy()
             values.stress[member, batch] = [full_3x3_to_voigt_6_stress(s) for s in stress]
 
-    def _graphs(self, structures: list[Atoms]) -> dict[str, Any]:
-        from mace.data import AtomicData, config_from_atoms
-        from mace.tools import torch_geometric
-        from mace.tools.torch_tools import default_dtype
+    def _graphs(self, structures: Sequence[Atoms]) -> dict[str, Any]:
+        """What MACE's models read: one graph, whose parts are the structures.
 
-        with default_dtype(self._dtype):
-            data = [
-                AtomicData.from_config(
-                    config_from_atoms(_bare(atoms), head_name=self._heads[-1]),
-                    z_table=self._species,
-                    cutoff=self._cutoff,
-                    heads=self._heads,
-                )
-                for atoms in structures
-            ]
-        return torch_geometric.Batch.from_data_list(data).to(self._device).to_dict()
+        The graph that MACE's own data classes make also holds labels and their weights; for single
+        structures, as in molecular dynamics, that takes longer than finding the neighbours.
+        """
+        import torch
+        from mace.data.neighborhood import get_neighborhood
 
+        ends = np.cumsum([0, *map(len, structures)])
+        found = [
+            get_neighborhood(
+                atoms.positions, self._cutoff, tuple(map(bool, atoms.pbc)), atoms.cell.array.copy()
+            )
+            for atoms in structures
+        ]
+        edges, shifts, unit_shifts, cells = zip(*found, strict=True)
+        numbers = np.concatenate([atoms.numbers for atoms in structures])
+        graph = {
+            "positions": np.concatenate([atoms.positions for atoms in structures]),
+            "node_attrs": self._one_hot(numbers),
+            "cell": np.concatenate(cells),
+            "shifts": np.concatenate(shifts),
+            "unit_shifts": np.concatenate(unit_shifts),
+        }
+        indices = {
+            "edge_index": np.concatenate(
+                [part + start for part, start in zip(edges, ends[:-1], strict=True)], axis=1
+            ),
+            "batch": np.repeat(np.arange(len(structures)), np.diff(ends)),
+            "ptr": ends,
+            "head": np.full(len(structures), self._heads - 1),
+        }
+        place = {"device": self._device}
+        return {k: torch.as_tensor(v, dtype=self._dtype, **place) for k, v in graph.items()} | {
+            k: torch.as_tensor(v, dtype=torch.int64, **place) for k, v in indices.items()
+        }
 
-def _bare(atoms: Atoms) -> Atoms:
-    """Geometry alone: labels and metadata would travel into the graph."""
-    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    def _one_hot(self, numbers: np.ndarray) -> np.ndarray:
+        """Species of each atom as MACE knows them, shape (N, species)."""
+        unknown = sorted(set(numbers.tolist()) - set(self._species.tolist()))
+        if unknown:
+            raise InputError(
+                f"the committee does not know {', '.join(chemical_symbols[z] for z in unknown)}; "
+                f"it was trained on {', '.join(chemical_symbols[z] for z in self._species)}"
+            )
+        return numbers[:, None] == self._species
 
 
 def _batches(sizes: np.ndarray) -> list[np.ndarray]:

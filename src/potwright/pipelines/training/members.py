@@ -16,7 +16,11 @@ from potwright.execution import run_tasks
 from potwright.pes import PESData
 from potwright.pipelines.training.mace_trainer import MemberResult, MemberTask, train_member
 from potwright.pipelines.training.parameters import TrainingParameters
-from potwright.pipelines.training.reference_energies import ReferenceEnergies, reference_energies
+from potwright.pipelines.training.reference_energies import (
+    ReferenceEnergies,
+    is_isolated_atom,
+    reference_energies,
+)
 from potwright.potentials import Committee
 from potwright.potentials.mace import MACEPotential
 from potwright.randomness import derived_seed
@@ -47,7 +51,7 @@ def training_set(labelled: PESData) -> TrainingSet:
     energies = reference_energies(labelled)
     usable = labelled[labelled.has_labels]
     if energies.source == "isolated atoms":
-        usable = usable[~((usable.n_atoms == 1) & ~usable.pbc.any(axis=1))]
+        usable = usable[~is_isolated_atom(usable)]
     training, validation = (usable[usable.split == name] for name in ("training", "validation"))
     for name, part in (("training", training), ("validation", validation)):
         if not len(part):

@@ -32,7 +32,7 @@ def reference_energies(labelled: PESData) -> ReferenceEnergies:
     """
     usable = labelled[labelled.has_labels & (labelled.split == "training")]
     species = labelled.species
-    lone = usable[(usable.n_atoms == 1) & ~usable.pbc.any(axis=1)]
+    lone = usable[is_isolated_atom(usable)]
     atoms = dict(zip(lone.numbers.tolist(), lone.energy.tolist(), strict=True))
     if all(z in atoms for z in species):
         return ReferenceEnergies({z: atoms[z] for z in species}, "isolated atoms")
@@ -49,6 +49,11 @@ def reference_energies(labelled: PESData) -> ReferenceEnergies:
         dict(zip(species, fitted.tolist(), strict=True)),
         f"least squares over {len(basis)} training structures",
     )
+
+
+def is_isolated_atom(pes: PESData) -> np.ndarray:
+    """Which structures are one atom that has no periodic image, shape (S,)."""
+    return (pes.n_atoms == 1) & ~pes.pbc.any(axis=1)
 
 
 def _composition(pes: PESData, species: list[int]) -> np.ndarray:

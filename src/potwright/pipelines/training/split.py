@@ -9,6 +9,7 @@ from itertools import groupby
 import numpy as np
 
 from potwright.pes import PESData
+from potwright.pipelines.training.reference_energies import is_isolated_atom
 from potwright.randomness import generator
 
 logger = logging.getLogger(__name__)
@@ -37,25 +38,44 @@ def assign_splits(
     """
     if not len(new):
         return new
-    split = new.split.astype("<U10")
-    settled = dict(zip(known.group.tolist(), known.split.tolist(), strict=True))
-    settled |= {
-        g: s for g, s in zip(new.group.tolist(), split.tolist(), strict=True) if s in SPLITS
-    }
-    inherited = np.array([settled.get(g, "unassigned") for g in new.group.tolist()])
-    split = np.where(split == "unassigned", inherited, split)
-    split[new.origin == "isolated_atom"] = "training"
+    split = _inherited(known, new)
+    split[is_isolated_atom(new)] = "training"
     open_ = split == "unassigned"
     if open_.any():
-        counts = _counts(known) + np.array([(split == name).sum() for name in SPLITS])
+        counts = _counts(known, known.split) + _counts(new, split)
         shared = _share_out(new[open_], counts, fractions, seed, iteration)
         split[open_] = [shared[group] for group in new[open_].group.tolist()]
     return new.replace(split=split)
 
 
-def _counts(pes: PESData) -> np.ndarray:
+def _inherited(known: PESData, new: PESData) -> np.ndarray:
+    """The split of each new structure whose group has one; that of settled groups comes first."""
+    sampled = known[~is_isolated_atom(known)]
+    settled = dict(zip(sampled.group.tolist(), sampled.split.tolist(), strict=True))
+    brought = {
+        group: split
+        for group, split in zip(new.group.tolist(), new.split.tolist(), strict=True)
+        if split in SPLITS
+    }
+    split = np.array(
+        [
+            settled.get(group) or (own if own in SPLITS else brought.get(group, "unassigned"))
+            for group, own in zip(new.group.tolist(), new.split.tolist(), strict=True)
+        ],
+        dtype="<U10",
+    )
+    overruled = np.isin(new.split, SPLITS) & (split != new.split)
+    if overruled.any():
+        logger.warning(
+            "%d structures came with another split than their group has; they follow their group",
+            int(overruled.sum()),
+        )
+    return split
+
+
+def _counts(pes: PESData, split: np.ndarray) -> np.ndarray:
     """Structures in each set; isolated atoms, which are no sample of anything, do not count."""
-    counted = pes.split[pes.origin != "isolated_atom"]
+    counted = split[~is_isolated_atom(pes)]
     return np.array([(counted == name).sum() for name in SPLITS])
 
 
@@ -76,7 +96,7 @@ def _share_out(
         deficit = target * (filled.sum() + sizes[g]) - filled
         place[g] = int(np.argmax(deficit))
         filled[place[g]] += sizes[g]
-    _fill_empty(place, sizes, filled, target, line)
+    place[line], filled = _repaired(place[line], sizes[line], filled, target)
     _report(filled, target, int(sizes.max()))
     return {group: SPLITS[p] for group, p in zip(groups.tolist(), place.tolist(), strict=True)}
 
@@ -92,17 +112,45 @@ def _strata(pes: PESData) -> np.ndarray:
     return np.array(["\x1f".join(key) for key in keys])
 
 
-def _fill_empty(
-    place: np.ndarray, sizes: np.ndarray, filled: np.ndarray, target: np.ndarray, line: np.ndarray
-) -> None:
-    """Give the smallest training group to a set that should not be empty, where one is spare."""
-    for empty in (1, 2):
-        training = [g for g in line if place[g] == 0]
-        if filled[empty] == 0 and target[empty] > 0 and len(training) > 1:
-            smallest = min(training, key=lambda g: int(sizes[g]))
-            place[smallest] = empty
-            filled[empty] += sizes[smallest]
-            filled[0] -= sizes[smallest]
+def _repaired(
+    place: np.ndarray, sizes: np.ndarray, filled: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Swap pairs of groups, the best pair first, while something is amiss and that mends it.
+
+    Groups are few kinds: what matters is their size and the set that they are in. A group of no
+    structures in each set makes moving a group a swap, too.
+    """
+    place, tolerance = place.copy(), sizes.max() / 2
+    faults = _faults(filled[None], target, tolerance)[:, 0]
+    while faults[:3].any():
+        with_empty = np.column_stack([np.append(place, [0, 1, 2]), np.append(sizes, [0, 0, 0])])
+        kinds, example = np.unique(with_empty, axis=0, return_index=True)
+        one, other = np.triu_indices(len(kinds), k=1)
+        gain = kinds[other, 1] - kinds[one, 1]
+        sets = np.eye(len(SPLITS))[kinds[:, 0]]
+        candidates = filled + gain[:, None] * (sets[one] - sets[other])
+        found = _faults(candidates, target, tolerance)
+        best = np.lexsort(found[::-1])[0]
+        if tuple(found[:, best]) >= tuple(faults):
+            break
+        for kind, goal in ((one[best], other[best]), (other[best], one[best])):
+            if example[kind] < len(place):
+                place[example[kind]] = kinds[goal, 0]
+        filled, faults = candidates[best], found[:, best]
+    return place, filled
+
+
+def _faults(filled: np.ndarray, target: np.ndarray, tolerance: float) -> np.ndarray:
+    """What is amiss with candidates (K, 3), gravest first, shape (4, K).
+
+    No validation set; distance from the target beyond the tolerance; other sets that are empty; and
+    any distance from the target, which alone is no reason to change anything.
+    """
+    empty = (filled == 0) & (target > 0)
+    distance = np.abs(filled - target * filled.sum(axis=1, keepdims=True))
+    beyond = np.clip(distance - tolerance, 0, None).sum(axis=1)
+    squares = (distance**2).sum(axis=1)
+    return np.round([empty[:, 1], beyond, empty.sum(axis=1), squares], 9)
 
 
 def _report(filled: np.ndarray, target: np.ndarray, largest: int) -> None:

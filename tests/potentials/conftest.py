@@ -1,0 +1,110 @@
+"""One committee of two small MACE models, trained on EMT copper-gold, for all tests here."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from potwright.pes import PESData
+from potwright.pipelines.training.mace_trainer import MemberTask, train_member
+from potwright.pipelines.training.parameters import MACETrainer
+from potwright.potentials import Committee
+from potwright.potentials.mace import MACEPotential
+
+SETTINGS = {
+    "model": "ScaleShiftMACE",
+    "r_max": 3.5,
+    "max_ell": 2,
+    "max_L": 0,
+    "num_channels": 4,
+    "correlation": 2,
+    "radial_MLP": "[4]",
+    "lr": 0.02,
+    "batch_size": 4,
+    "loss": "stress",
+    "stress_weight": 100,
+    "eval_interval": 2,
+    "default_dtype": "float64",
+}
+
+
+def rounded(atoms: Atoms) -> Atoms:
+    """Coordinates as PESData keeps them, so that every way to evaluate sees the same ones."""
+    atoms.set_cell(np.round(atoms.cell.array, 8))
+    atoms.positions = np.round(atoms.positions, 8)
+    return atoms
+
+
+def crystal(seed: int, repeat: int = 1) -> Atoms:
+    """A distorted Cu-Au crystal, triclinic after its strain."""
+    rng = np.random.default_rng(seed)
+    atoms = bulk("Cu", a=3.8, cubic=True).repeat((repeat, 1, 1))
+    atoms.numbers[rng.permutation(len(atoms))[: len(atoms) // 2]] = 79
+    atoms.set_cell(atoms.cell @ (np.eye(3) + rng.uniform(-0.06, 0.06, (3, 3))), scale_atoms=True)
+    atoms.positions += rng.normal(scale=0.08, size=(len(atoms), 3))
+    return rounded(atoms)
+
+
+def sheet(seed: int = 0, vacuum: float = 10.0) -> Atoms:
+    """A buckled Cu-Au sheet, periodic along its first two lattice vectors."""
+    rng = np.random.default_rng(seed)
+    cell = [[5.3, 0, 0], [2.5, 4.7, 0], [0, 0, vacuum]]
+    scaled = [[0, 0, 0.5], [0.5, 0, 0.5], [0, 0.5, 0.5], [0.5, 0.5, 0.5]]
+    atoms = Atoms("Cu2Au2", scaled_positions=scaled, cell=cell, pbc=(True, True, False))
+    atoms.positions += rng.normal(scale=0.12, size=(4, 3))
+    return rounded(atoms)
+
+
+def molecule(seed: int = 0) -> Atoms:
+    """A cluster of three atoms without a cell."""
+    rng = np.random.default_rng(seed)
+    atoms = Atoms("Cu2Au", positions=[[0, 0, 0], [2.5, 0, 0], [1.2, 2.2, 0]])
+    atoms.positions += rng.normal(scale=0.1, size=(3, 3))
+    return rounded(atoms)
+
+
+def labelled(structures: list[Atoms]) -> PESData:
+    for atoms in structures:
+        atoms.calc = EMT()
+        atoms.get_forces()
+        atoms.get_stress()
+        wanted = ("energy", "forces", "stress")
+        atoms.calc.results = {name: atoms.calc.results[name] for name in wanted}
+    return PESData.from_atoms(structures)
+
+
+@pytest.fixture(scope="session")
+def committee(tmp_path_factory: pytest.TempPathFactory) -> Committee:
+    folder: Path = tmp_path_factory.mktemp("members")
+    training = labelled([crystal(i) for i in range(12)] + [sheet(i) for i in range(4)])
+    validation = labelled([crystal(i) for i in range(12, 15)])
+    trainer = MACETrainer(optimiser_steps=36, settings=SETTINGS)
+    tasks = [
+        MemberTask(
+            folder=folder / str(seed),
+            training=training,
+            validation=validation,
+            energies={29: 3.5, 79: 3.8},
+            trainer=trainer,
+            seed=seed,
+            device="cpu",
+            member=seed,
+        )
+        for seed in (0, 1)
+    ]
+    with warnings.catch_warnings():  # MACE's own, which in a campaign go to the member's folder
+        warnings.simplefilter("ignore")
+        members = [train_member(task) for task in tasks]
+    return Committee(tuple(MACEPotential(member.model) for member in members), {"note": "test"})
+
+
+@pytest.fixture
+def mixture() -> list[Atoms]:
+    """Crystals, a sheet, a molecule and a single atom: all kinds of periodicity and size."""
+    return [crystal(21, 2), molecule(1), sheet(2), crystal(22), Atoms("Au"), crystal(23, 3)]
