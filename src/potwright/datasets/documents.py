@@ -52,8 +52,9 @@ class TableDataset(VersionedFile[pd.DataFrame]):
         return pd.DataFrame()
 
     def preview(self, nrows: int = 50) -> TablePreview:
-        """The first rows."""
-        return TablePreview(self.load().head(nrows).astype(str).to_dict(orient="split"))
+        """The first rows, as text; nothing where there is no value (Kedro-Viz wants no NaN)."""
+        rows = self.load().head(nrows)
+        return TablePreview(rows.astype(str).where(rows.notna(), "").to_dict(orient="split"))
 
 
 def _without_nan(value: Any) -> Any:

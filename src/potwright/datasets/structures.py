@@ -119,7 +119,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
     def _set_pbc(self, atoms: Atoms, file: Path) -> None:
         for pattern, pbc in self._pbc.items():
             if fnmatch.fnmatch(file.name, pattern):
-                if len(pbc) != 3 or not all(isinstance(axis, bool) for axis in pbc):
+                if not isinstance(pbc, list) or [type(axis) for axis in pbc] != [bool] * 3:
                     raise InputError(f"pbc of {pattern!r}: expected three booleans, got {pbc!r}")
                 atoms.pbc = pbc
 
