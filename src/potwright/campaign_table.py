@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from potwright.campaign import Campaign, Iteration
 
 NOTHING = "–"
+WIDTH_OF_FILES = 120
 PROPERTIES = {"energy": "mev_per_atom", "forces": "mev_per_angstrom", "stress": "mev_per_angstrom3"}
 UNITS = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 
@@ -22,6 +23,8 @@ UNITS = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 def print_campaign(campaign: Campaign) -> None:
     """Print what each iteration bought, achieved and cost, and where its files are."""
     console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, WIDTH_OF_FILES)
     iterations = campaign.iterations()
     if not iterations:
         console.print(
@@ -65,8 +68,16 @@ class _Reports:
         return f"{members[0]:.1f} ± {members[1]:.1f}", f"{row[f'{prefix}_committee_{unit}']:.1f}"
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+def _table(title: str, *columns: str, padding: int = 1) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        padding=(0, padding),
+    )
     for i, column in enumerate(columns):
         table.add_column(column, justify="left" if i == 0 else "right")
     return table
@@ -74,17 +85,18 @@ def _table(title: str, *columns: str) -> Table:
 
 def _labels(reports: list[_Reports]) -> Table:
     table = _table(
-        "Labels",
-        "iteration",
+        "Labels by iteration",
+        "#",
         "bought",
-        "of these selected",
+        "selected",
         "audit",
-        "from the store",
+        "from\nstore",
         "failed",
-        "screened out",
-        "explored frames",
+        "screened\nout",
+        "explored\nframes",
         "uncertain",
         "verdict",
+        padding=0,  # ten columns fit in 80 characters
     )
     for report in reports:
         labelling, verdict = report.labelling, report.verdict

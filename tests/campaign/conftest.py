@@ -321,7 +321,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A campaign of two iterations, with trial runs in between; tests only look at it."""
     project = make_project(tmp_path_factory.mktemp("finished") / "project")
     project.succeed("campaign", "run", "--max-iterations", "1")
-    for stages in ("augmentation,labelling", "evaluation"):
+    for stages in ("augmentation", "evaluation"):
         project.succeed("run", "--pipelines", stages, "--params", "seed=999")
     project.succeed("campaign", "run", "--max-iterations", "1")
     return project
