@@ -172,3 +172,14 @@ def test_a_second_process_on_the_same_campaign_is_refused(finished_copy):
     assert status == 1
     assert "campaign 'tiny' is being run by another process" in output
     assert "Traceback" not in output
+
+
+def test_augmentation_can_be_skipped(project):
+    project.configure({"augmentation": {"enabled": False}})
+    project.succeed("run", "--pipelines", "augmentation,labelling")
+    (version,) = project.versions("labels.h5")
+    labels = project.structures("labels.h5", version)
+    assert sorted(labels.source) == ["bcc.xyz", "fcc.xyz"]
+    assert set(labels.origin) == {"initial"}
+    assert labels.has_labels.all()
+    assert project.calculations == 2

@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms, units
 from ase.build import bulk, molecule
 
-from potwright.dynamics.integrators import degrees_of_freedom, initial_momenta
+from potwright.dynamics.momenta import degrees_of_freedom, initial_momenta
 
 LINEAR = Atoms("CO2", positions=[[0, 0, 0.1], [1.1, 0, 0.1], [-1.2, 0, 0.1]])
 TURNED = Atoms(

@@ -7,9 +7,7 @@ import glob
 from pathlib import Path
 from typing import Any
 
-import ase.io
 from ase import Atoms
-from ase.io.formats import UnknownFileTypeError
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
@@ -96,6 +94,9 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
         )
 
     def _read(self, file: Path) -> PESData:
+        import ase.io
+        from ase.io.formats import UnknownFileTypeError
+
         try:
             images = ase.io.read(file, index=":")
         except UnknownFileTypeError as error:

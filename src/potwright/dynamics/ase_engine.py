@@ -5,29 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import CalculatorError
 from pydantic import Field
 
-from potwright.dynamics.engine import COMPLETED, Conditions, Driver, Schedule, Trajectory
+from potwright.dynamics.engine import COMPLETED, KBAR, Conditions, Driver, Schedule, Trajectory
 from potwright.dynamics.frame import EngineFrame
-from potwright.dynamics.integrators import (
-    KBAR,
-    Motion,
-    PeriodicMTKNPT,
-    constant_energy,
-    constant_pressure,
-    constant_volume,
-    degrees_of_freedom,
-    initial_momenta,
-    relaxation,
-)
+from potwright.dynamics.momenta import degrees_of_freedom, initial_momenta
 from potwright.dynamics.watching import State, Watch, first_complaint
 from potwright.parameters import Parameters
 from potwright.pes import PESData
+
+if TYPE_CHECKING:
+    from potwright.dynamics.integrators import Motion
 
 # What calculators and neighbour lists raise on a structure that has flown apart
 ENDINGS = (CalculatorError, ArithmeticError, LookupError, ValueError, RuntimeError, MemoryError)
@@ -121,13 +114,15 @@ class AseEngine(Parameters):
         return "npt" if self.ensemble == "auto" and frame.pbc.any() else "nvt"
 
     def _motion(self, ensemble: str, run: _Run, rng: np.random.Generator) -> Motion:
+        from potwright.dynamics import integrators  # ase.md, and with it much of scipy
+
         atoms, conditions, steps = run.atoms, run.conditions, run.schedule.steps
         timestep = run.schedule.timestep_fs * units.fs
         thermostat_time = self.thermostat_time_fs * units.fs
         if ensemble == "nve":
-            return constant_energy(atoms, timestep, steps)
+            return integrators.constant_energy(atoms, timestep, steps)
         if ensemble == "nvt":
-            return constant_volume(
+            return integrators.constant_volume(
                 atoms,
                 conditions,
                 timestep=timestep,
@@ -138,8 +133,8 @@ class AseEngine(Parameters):
         if ensemble == "relaxation":
             directions = run.frame.periodic_directions if self.ensemble == "auto" else 0
             limit = self.relaxation_force_ev_per_angstrom
-            return relaxation(atoms, directions, conditions.pressure_kbar, limit, steps)
-        dynamics = PeriodicMTKNPT(
+            return integrators.relaxation(atoms, directions, conditions.pressure_kbar, limit, steps)
+        dynamics = integrators.PeriodicMTKNPT(
             atoms,
             periodic_directions=run.frame.periodic_directions,
             conditions=conditions,
@@ -147,7 +142,7 @@ class AseEngine(Parameters):
             thermostat_time=thermostat_time,
             barostat_time=self.barostat_time_fs * units.fs,
         )
-        return constant_pressure(dynamics, steps)
+        return integrators.constant_pressure(dynamics, steps)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from ase import Atoms
+from ase import Atoms, units
 
 from potwright.errors import InputError
 from potwright.pes import PESData
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from potwright.dynamics.watching import Watch
 
 COMPLETED = "completed"
+KBAR = 1000 * units.bar
 
 
 class Driver(Protocol):

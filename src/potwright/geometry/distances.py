@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from ase.data import covalent_radii
-from ase.neighborlist import primitive_neighbor_list
 
 from potwright.geometry.cells import shortest_image
 
@@ -79,6 +78,8 @@ def _growing_pairs(
     positions: np.ndarray, cell: np.ndarray, pbc: np.ndarray, first: float
 ) -> Iterator[tuple[float, np.ndarray, np.ndarray, np.ndarray]]:
     """Cutoff and pairs i, j, distance within it, for growing cutoffs until all pairs are seen."""
+    from ase.neighborlist import primitive_neighbor_list
+
     positions = np.asarray(positions, dtype=float)
     cell = np.asarray(cell, dtype=float)
     farthest = float(np.linalg.norm(np.ptp(positions, axis=0)))

@@ -13,8 +13,6 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import all_properties
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.constraints import dict2constraint
-from ase.spacegroup import Spacegroup
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from potwright.errors import InputError
@@ -96,6 +94,8 @@ def _restore(atoms: Atoms, info: dict[str, Any], results: dict[str, Any]) -> Non
     if results:
         atoms.calc = SinglePointCalculator(atoms, **results)
     if constraints:
+        from ase.constraints import dict2constraint
+
         atoms.set_constraint([dict2constraint(c) for c in constraints])
 
 
@@ -199,8 +199,6 @@ class _Converter:
         return self._shaped("stress", array, (6,))
 
     def _json(self, key: Any, value: Any) -> Any:
-        if isinstance(value, Spacegroup):  # what ASE's CIF reader leaves
-            return value.symbol
         if isinstance(value, np.generic):
             return self._json(key, value.item())
         if isinstance(value, np.ndarray):
@@ -211,6 +209,10 @@ class _Converter:
             return [self._json(key, v) for v in value]
         if isinstance(value, dict):
             return {str(k): self._json(key, v) for k, v in value.items()}
+        from ase.spacegroup import Spacegroup
+
+        if isinstance(value, Spacegroup):  # what ASE's CIF reader leaves
+            return value.symbol
         raise InputError(
             f"{self.name}: key {key!r} holds a {type(value).__name__}, not representable; "
             "remove it, or turn it into numbers, strings, lists or dictionaries of them"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import ase.io
-
 from potwright.errors import InputError
 from potwright.files import complete_or_absent
 from potwright.pes.data import PESData
@@ -14,6 +12,8 @@ from potwright.pes.data import PESData
 
 def export_extxyz(pes: PESData, path: str | Path) -> None:
     """Write all structures, labels and metadata to an extended XYZ file, atomically."""
+    import ase.io
+
     with complete_or_absent(path) as temporary, temporary.open("w") as file:
         for chunk in pes.chunks(1000):
             ase.io.write(file, chunk.to_atoms(), format="extxyz")
@@ -27,6 +27,8 @@ def import_extxyz(path: str | Path, *, labels: str = "calculator", **metadata: A
     InputError
         If the file cannot be read, or holds what cannot be represented.
     """
+    import ase.io
+
     try:
         atoms = ase.io.read(path, index=":", format="extxyz")
     except (OSError, ValueError, KeyError, IndexError) as error:

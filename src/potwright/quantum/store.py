@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import ase.db
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -51,6 +50,8 @@ class LabelStore:
     """
 
     def __init__(self, url: str | Path):
+        import ase.db
+
         self.url = str(url)
         is_server = "://" in self.url
         if not is_server:
@@ -149,6 +150,7 @@ class LabelStore:
 
 def _create(path: Path) -> None:
     """Make an empty database, whole or not at all: ASE cannot open one that is half made."""
+    import ase.db
     from filelock import FileLock
 
     if path.is_dir():
