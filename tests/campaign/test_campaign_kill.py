@@ -136,6 +136,7 @@ def test_the_data_are_those_of_a_campaign_that_nobody_disturbed(story, finished)
 def test_an_empty_selection_ends_the_campaign_cleanly(story):
     """Resumed before ``select`` with nothing to be selected, which the user is told of."""
     project = story.before_selection
+    (project.folder / "kill_before.txt").unlink()
     nothing = {"selection": {"max_selected": 0}, "audit": {"fraction": 0.0, "minimum": 0}}
     project.configure({"evaluation": nothing})
     output = project.succeed(*RUN)

@@ -27,39 +27,11 @@ def refused(project, *arguments: str) -> str:
     return output[output.index("Error: ") :]
 
 
-@pytest.mark.parametrize(
-    ("mistake", "message"),
-    [
-        (
-            {"augmentation": {"rattle": {"ratle_fraction": 0.1}}},
-            "augmentation.rattle.ratle_fraction: unknown key; did you mean 'rattle_fraction'?",
-        ),
-        ({"explorration": {}}, "explorration: unknown key; did you mean 'exploration'?"),
-        ({"campaign": {"max_iteration": 3}}, "campaign.max_iteration: unknown key; did you mean"),
-        ({"training": {"members": 1}}, "training.members = 1: Input should be greater than or"),
-        (
-            {"evaluation": {"error_thresholds": {"energy_mev_per_atom": 0}}},
-            "evaluation.error_thresholds.energy_mev_per_atom = 0: must be greater than 0",
-        ),
-        (
-            {"evaluation": {"error_thresholds": {"forces_mev_per_angstrom": -5}}},
-            "evaluation.error_thresholds.forces_mev_per_angstrom = -5: must be greater than 0",
-        ),
-        (
-            {"training": {"trainer": {"settings": {"num_chanels": 8}}}},
-            "num_chanels: unknown key; did you mean 'num_channels'?",
-        ),
-        (
-            {"labelling": {"engine": {"type": "vasp"}}},
-            "labelling.engine.type = 'vasp': no such type; did you mean 'ase'? (allowed:",
-        ),
-    ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
-)
-def test_a_wrong_parameter_is_named_and_nothing_begins(project, mistake, message):
-    project.configure(mistake)
+def test_a_wrong_parameter_is_named_and_nothing_begins(project):
+    project.configure({"augmentation": {"rattle": {"ratle_fraction": 0.1}}})
     output = refused(project)
-    assert message in output
+    key = "augmentation.rattle.ratle_fraction: unknown key; did you mean 'rattle_fraction'?"
+    assert output.startswith(f"Error: {key}")
     assert output.count("Error: ") == 1
     assert not project.records()
 

@@ -72,6 +72,47 @@ def test_a_key_of_another_type_is_refused(tmp_path):
         parameters(tmp_path, overlay)
 
 
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (
+            {"augmentation": {"rattle": {"ratle_fraction": 0.1}}},
+            "augmentation.rattle.ratle_fraction: unknown key; did you mean 'rattle_fraction'?",
+        ),
+        ({"explorration": {}}, "explorration: unknown key; did you mean 'exploration'?"),
+        (
+            {"campaign": {"max_iteration": 3}},
+            "campaign.max_iteration: unknown key; did you mean 'max_iterations'?",
+        ),
+        ({"training": {"members": 1}}, "training.members = 1: Input should be greater than or"),
+        (
+            {"evaluation": {"error_thresholds": {"energy_mev_per_atom": 0}}},
+            "evaluation.error_thresholds.energy_mev_per_atom = 0: must be greater than 0",
+        ),
+        (
+            {"evaluation": {"error_thresholds": {"forces_mev_per_angstrom": -5}}},
+            "evaluation.error_thresholds.forces_mev_per_angstrom = -5: must be greater than 0",
+        ),
+        (
+            {"training": {"trainer": {"settings": {"num_chanels": 8}}}},
+            "num_chanels: unknown key; did you mean 'num_channels'?",
+        ),
+        (
+            {"labelling": {"engine": {"type": "vasp"}}},
+            "labelling.engine.type = 'vasp': no such type; did you mean 'ase'? (allowed: ase, tb",
+        ),
+        ({"labelling": {"engine": {"type": "ase"}}}, "labelling.engine.calculator: required"),
+        ({"seed": "one"}, "seed = 'one': Input should be a valid integer"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_mistake_is_named_by_its_whole_key_with_what_is_allowed(tmp_path, mistake, message):
+    with pytest.raises(InputError) as caught:
+        parameters(tmp_path, mistake)
+    assert message in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
 @pytest.mark.parametrize("env", ["base", "demo"])
 def test_the_shipped_configuration_is_valid(env):
     loader = ConfigLoader(str(CONF), env=env, **settings.CONFIG_LOADER_ARGS)
