@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
+import io
 import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast
 
 OWN_SETTINGS = {
     "name": "it names the members",
@@ -26,8 +31,8 @@ OWN_SETTINGS = {
 
 
 @cache
-def known_settings() -> list[str]:
-    """Names of all options, from MACE's own parser.
+def maces_parser() -> argparse.ArgumentParser:
+    """MACE's own parser of options.
 
     Importing ``mace.tools`` takes seconds, because it imports torch; its parser needs nothing of
     that, so its module is loaded on its own.
@@ -46,5 +51,36 @@ def known_settings() -> list[str]:
         raise ModuleNotFoundError(f"{tools}/arg_parser.py: MACE's parser is not where it was")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    parser = module.build_default_arg_parser()
-    return sorted(action.dest for action in parser._actions if action.dest != "help")
+    return cast(argparse.ArgumentParser, module.build_default_arg_parser())
+
+
+def known_settings() -> list[str]:
+    """Names of all options."""
+    return sorted(action.dest for action in maces_parser()._actions if action.dest != "help")
+
+
+def arguments(settings: Mapping[str, Any]) -> list[str]:
+    """The command line that these settings make; one that is a flag takes no value."""
+    flags = {action.dest for action in maces_parser()._actions if action.nargs == 0}
+    return [
+        f"--{key}" if key in flags else f"--{key}={value}"
+        for key, value in settings.items()
+        if key not in flags or value
+    ]
+
+
+def check_values(settings: Mapping[str, Any]) -> None:
+    """Let MACE's parser look at the values, before anything runs.
+
+    Raises
+    ------
+    ValueError
+        With the parser's own words.
+    """
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            maces_parser().parse_args(["--name=member", *arguments(settings)])
+    except SystemExit as error:
+        message = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
+        raise ValueError(message) from error

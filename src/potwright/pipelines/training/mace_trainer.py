@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 
 from potwright.files import complete_or_absent
 from potwright.pes import PESData
+from potwright.pipelines.training.mace_settings import arguments, maces_parser
 from potwright.pipelines.training.parameters import MACETrainer
 
 NAME = "member"
@@ -108,6 +108,8 @@ def options(task: MemberTask) -> dict[str, Any]:
 
 def write_labels(pes: PESData, path: Path) -> None:
     """Write structures for MACE: what has no stress has no key for it, hence weight 0."""
+    import ase.io
+
     images = []
     for atoms in pes.to_atoms(engine_pbc=True):
         results = atoms.calc.results
@@ -127,20 +129,12 @@ def _run(task: MemberTask, folder: Path) -> None:
 
     with quiet_import():
         from mace.cli.run_train import run
-        from mace.tools import build_default_arg_parser
 
     write_labels(task.training, folder / "training.xyz")
     write_labels(task.validation, folder / "validation.xyz")
     device = resolve_device(task.device, task.member)
-    parser = build_default_arg_parser()
-    flags = {action.dest for action in parser._actions if action.nargs == 0}
-    arguments = [f"--device={device.split(':')[0]}"]
-    for key, value in options(task).items():
-        if key not in flags:
-            arguments.append(f"--{key}={value}")
-        elif value:
-            arguments.append(f"--{key}")
-    (folder / "command.txt").write_text("mace_run_train " + " ".join(arguments) + "\n")
+    command = arguments({"device": device.split(":")[0], **options(task)})
+    (folder / "command.txt").write_text("mace_run_train " + " ".join(command) + "\n")
     root = logging.getLogger()
     before = (list(root.handlers), root.level)
     _choose_gpu(device)
@@ -148,7 +142,7 @@ def _run(task: MemberTask, folder: Path) -> None:
         root.handlers = []
         try:
             with redirect_stdout(output), redirect_stderr(output):
-                run(parser.parse_args(arguments))
+                run(maces_parser().parse_args(command))
         except SystemExit as error:
             output.flush()
             raise RuntimeError(f"mace_run_train gave up:\n{_tail(folder)}") from error

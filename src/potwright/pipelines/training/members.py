@@ -74,7 +74,7 @@ def train_members(
     """
     data = training_set(labelled)
     tasks = [
-        _task(
+        member_task(
             data, workspace, parameters, derived_seed(seed, "training", iteration, member), member
         )
         for member in range(parameters.members)
@@ -87,29 +87,30 @@ def train_members(
         data.energies.source,
     )
     results: dict[int, MemberResult] = {}
-    failures = []
+    failures: dict[int, str] = {}
     outcomes = run_tasks(train_member, tasks, parameters.executor, description="training")
     for outcome in outcomes:
         if outcome.error is None:
             results[outcome.index] = cast(MemberResult, outcome.value)
         else:
-            failures.append(
-                f"member {outcome.index}: {outcome.error.kind}: {outcome.error.message}"
-            )
-            logger.error("Training failed for %s", failures[-1])
+            failure = f"member {outcome.index}: {outcome.error.kind}: {outcome.error.message}"
+            failures[outcome.index] = failure
+            logger.error("Training failed for %s", failure)
+    said = [failures[i] for i in sorted(failures)]
     if len(results) < 2:
         raise InputError(
             "fewer than two members could be trained, and a committee needs two:\n"
-            + "\n".join(failures)
+            + "\n".join(said)
         )
     members = [results[i] for i in sorted(results)]
-    record = _record(data, labelled, parameters, members, failures)
+    record = _record(data, labelled, parameters, members, said)
     return Committee(tuple(MACEPotential(m.model) for m in members), record)
 
 
-def _task(
+def member_task(
     data: TrainingSet, workspace: Path, parameters: TrainingParameters, seed: int, member: int
 ) -> MemberTask:
+    """The task of one member; its folder is named after all that decides what the member is."""
     settings = parameters.trainer.model_dump(mode="json")
     digest = hashlib.blake2b(digest_size=12)
     for part in (data.training, data.validation):

@@ -37,7 +37,11 @@ class MACETrainer(Parameters):
     @field_validator("settings")
     @classmethod
     def _known(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        from potwright.pipelines.training.mace_settings import OWN_SETTINGS, known_settings
+        from potwright.pipelines.training.mace_settings import (
+            OWN_SETTINGS,
+            check_values,
+            known_settings,
+        )
 
         own = sorted(set(settings) & set(OWN_SETTINGS))
         if own:
@@ -48,6 +52,7 @@ class MACETrainer(Parameters):
             if unknown:
                 nearest = unknown_key(unknown[0], known).partition(" (allowed")[0]
                 raise ValueError(f"{nearest} (allowed: the options of mace_run_train)")
+            check_values(settings)
         return settings
 
 

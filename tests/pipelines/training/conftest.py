@@ -1,0 +1,141 @@
+"""Structures whose energies EMT labels, and a small MACE that trains in a second."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk
+from ase.calculators.emt import EMT
+
+from potwright.execution import LocalExecutor
+from potwright.pes import PESData
+from potwright.pipelines.training.mace_trainer import MemberResult, MemberTask, train_member
+from potwright.pipelines.training.members import member_task, train_members, training_set
+from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.potentials import Committee
+from potwright.randomness import derived_seed
+
+SETTINGS: dict[str, Any] = {
+    "model": "ScaleShiftMACE",
+    "r_max": 3.2,
+    "max_ell": 1,
+    "max_L": 0,
+    "num_channels": 4,
+    "correlation": 1,
+    "num_interactions": 1,
+    "radial_MLP": "[4]",
+    "lr": 0.02,
+    "batch_size": 4,
+    "loss": "stress",
+    "stress_weight": 100,
+    "default_dtype": "float64",
+}
+
+
+def emt(atoms: Atoms) -> Atoms:
+    """The structure with EMT's energy and forces, and its stress where there is one."""
+    atoms.calc = EMT()
+    atoms.get_forces()
+    names = ("energy", "forces", "stress")[: 3 if atoms.pbc.any() else 2]
+    if "stress" in names:
+        atoms.get_stress()
+    atoms.calc.results = {name: atoms.calc.results[name] for name in names}
+    return atoms
+
+
+def copper(seed: int) -> Atoms:
+    atoms = bulk("Cu", a=3.7, cubic=True)
+    atoms.rattle(0.15, seed=seed)
+    return emt(atoms)
+
+
+@pytest.fixture(scope="session")
+def labelled() -> PESData:
+    """12 copper crystals to train on, 3 to validate and 2 to test, and an isolated atom."""
+    lone = emt(Atoms("Cu", cell=[15.0] * 3))
+    return PESData.from_atoms(
+        [copper(i) for i in range(17)] + [lone],
+        origin=["rattle"] * 17 + ["isolated_atom"],
+        split=["training"] * 12 + ["validation"] * 3 + ["test"] * 2 + ["training"],
+        iteration=1,
+        level_of_theory="emt",
+    )
+
+
+@pytest.fixture(scope="session")
+def parameters() -> Callable[..., TrainingParameters]:
+    """Parameters of a tiny training; settings of MACE by name."""
+
+    def make(members: int = 3, *, steps: int = 12, **settings: Any) -> TrainingParameters:
+        return TrainingParameters.model_validate(
+            {
+                "members": members,
+                "trainer": {"optimiser_steps": steps, "settings": SETTINGS | settings},
+                "executor": LocalExecutor(workers=2),
+                "device": "cpu",
+            }
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def train() -> Callable[[MemberTask], MemberResult]:
+    """Train in this process, without MACE's own warnings."""
+
+    def quietly(task: MemberTask) -> MemberResult:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return train_member(task)
+
+    return quietly
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A committee of three and the workspace that it was trained in."""
+
+    committee: Committee
+    workspace: Path
+
+
+@pytest.fixture(scope="session")
+def trained(
+    labelled: PESData,
+    parameters: Callable[..., TrainingParameters],
+    train: Callable[[MemberTask], MemberResult],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Trained:
+    workspace = tmp_path_factory.mktemp("workspace")
+    for member in range(3):  # here, where mace is imported once; then they are found
+        seed = derived_seed(7, "training", 1, member)
+        train(member_task(training_set(labelled), workspace, parameters(), seed, member))
+    return Trained(train_members(labelled, workspace, parameters(), 7, 1), workspace)
+
+
+@pytest.fixture
+def structures() -> Callable[..., PESData]:
+    """``sizes[i]`` different crystals in group i, not yet assigned."""
+
+    def make(sizes: list[int], **metadata: Any) -> PESData:
+        total = sum(sizes)
+        cells = np.tile(4 * np.eye(3), (total, 1, 1)) * (1 + np.arange(total)[:, None, None] / 1e4)
+        columns = {
+            "numbers": np.full(total, 29),
+            "positions": np.zeros((total, 3)),
+            "offsets": np.arange(total + 1),
+            "cell": cells,
+            "pbc": np.ones((total, 3), dtype=bool),
+            "group": np.repeat([f"g{i}" for i in range(len(sizes))], sizes),
+            "origin": "rattle",
+        }
+        return PESData.from_columns(**(columns | metadata))
+
+    return make

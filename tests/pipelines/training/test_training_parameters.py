@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from potwright.errors import InputError
+from potwright.pipelines.training.mace_settings import OWN_SETTINGS, arguments, known_settings
+from potwright.pipelines.training.parameters import MACETrainer, TrainingParameters
+from potwright.potentials.mace import quiet_import
+
+
+def test_an_unknown_setting_of_mace_is_refused_with_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"num_chanels: unknown key; did you mean 'num_channels'"):
+        TrainingParameters.model_validate({"trainer": {"settings": {"num_chanels": 16}}})
+
+
+@pytest.mark.parametrize("name", sorted(OWN_SETTINGS))
+def test_settings_that_potwright_decides_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=rf"'{name}' is set by Potwright itself \("):
+        MACETrainer.model_validate({"settings": {name: 1}})
+
+
+def test_settings_that_potwright_decides_are_settings_of_mace() -> None:
+    assert set(OWN_SETTINGS) <= set(known_settings())
+
+
+def test_known_settings_are_those_of_maces_own_parser() -> None:
+    with quiet_import():
+        from mace.tools import build_default_arg_parser
+
+    actions = build_default_arg_parser()._actions
+    assert set(known_settings()) == {action.dest for action in actions} - {"help"}
+
+
+def test_settings_are_checked_without_importing_torch() -> None:
+    program = (
+        "import sys; from potwright.pipelines.training.parameters import MACETrainer; "
+        "MACETrainer(settings={'lr': 0.1}); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"members": 1}, r"members = 1: .*greater than or equal to 2"),
+        ({"split": {"training": 0.8, "validation": 0.3}}, r"must add up to 1, not to 1.2"),
+        ({"split": {"training": 1.0}}, r"split.training = 1.0: .*less than 1"),
+        ({"trainer": {"epoch": 3}}, r"trainer.epoch: unknown key; did you mean 'epochs'"),
+        ({"trainer": {"epochs": 0}}, r"trainer.epochs = 0"),
+        ({"trainer": {"learning_rate_decay": 0}}, r"learning_rate_decay = 0"),
+        (
+            {"trainer": {"settings": {"loss": "nonsense"}}},
+            r"trainer.settings: argument --loss: invalid choice: 'nonsense' \(choose from",
+        ),
+        (
+            {"trainer": {"settings": {"max_L": "one"}}},
+            r"argument --max_L: invalid int value: 'one'",
+        ),
+        ({"trainer": {"type": "nequip"}}, r"trainer.type = 'nequip'"),
+    ],
+)
+def test_mistakes_are_named(given: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TrainingParameters.model_validate(given)
+
+
+def test_a_flag_takes_no_value_and_false_leaves_it_out() -> None:
+    given = {"ema": True, "swa": False, "lr": 0.1, "keep_isolated_atoms": True}
+    assert arguments(given) == ["--ema", "--lr=0.1", "--keep_isolated_atoms=True"]
+
+
+def test_the_defaults_are_those_of_the_paper() -> None:
+    parameters = TrainingParameters()
+    assert parameters.members == 4
+    assert parameters.split.model_dump() == {"training": 0.8, "validation": 0.1, "test": 0.1}
+    assert parameters.trainer.epochs == 500
