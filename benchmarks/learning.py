@@ -50,6 +50,13 @@ ERRORS = {
 UNITS = {"energy": "mev_per_atom", "forces": "mev_per_angstrom", "stress": "mev_per_angstrom3"}
 
 
+class Kept(MemoryDataset):
+    """Stays in memory after the last node that needs it."""
+
+    def _release(self) -> None:
+        pass
+
+
 class Loop:
     """The demo's pipelines on data in memory."""
 
@@ -78,7 +85,7 @@ class Loop:
             "params:seed": seed,
         }
         for name in ("training_workspace", "exploration_workspace"):
-            self.data[name].mkdir(exist_ok=True)
+            self.data[name].mkdir(parents=True, exist_ok=True)
 
     def run(self, stages: list[str], iteration: int, **changes: Any) -> dict[str, Any]:
         """Everything that the stages leave, given what is there and ``changes``."""
@@ -87,7 +94,7 @@ class Loop:
         campaign = CampaignParameters(iteration=iteration, max_iterations=2)
         given = self.data | {f"params:{k}": v for k, v in self.parameters.items()}
         given |= {"params:campaign": campaign} | changes
-        kept = {name: MemoryDataset(copy_mode="assign") for name in pipeline.all_outputs()}
+        kept = {name: Kept(copy_mode="assign") for name in pipeline.all_outputs()}
         inputs = {n: MemoryDataset(given[n], copy_mode="assign") for n in pipeline.inputs()}
         SequentialRunner().run(pipeline, DataCatalog(inputs | kept))
         return {name: dataset.load() for name, dataset in kept.items()}
@@ -104,76 +111,79 @@ def errors(metrics: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def one_seed(seed: int, store: Path) -> list[dict[str, Any]]:
+def one_seed(seed: int, scratch: Path, store: Path) -> list[dict[str, Any]]:
     """The first iteration, and the second with selected and with random frames."""
-    with tempfile.TemporaryDirectory() as folder:
-        loop = Loop(seed, Path(folder), store)
-        stages = list(MODELS)
-        first = loop.run(stages, 1)
-        steps = first["committee"].record["training"][0]["optimiser_steps"]
-        labels = int(first["labelled_structures"].has_labels.sum())
-        start = {"seed": seed, "labels": labels, "steps": steps, **errors(first["metrics"])}
-        rows = [{"arm": "iteration 1", **start}]
-        evaluation = loop.parameters["evaluation"]
-        control = evaluation.model_copy(
-            update={
-                "selection": type(evaluation)
-                .model_validate(
-                    {
-                        "selection": {
-                            "type": "random_control",
-                            "max_selected": evaluation.selection.max_selected,
-                        }
+    loop = Loop(seed, scratch / str(seed), store)
+    stages = list(MODELS)
+    first = loop.run(stages, 1)
+    steps = first["committee"].record["training"][0]["optimiser_steps"]
+    labels = int(first["labelled_structures"].has_labels.sum())
+    start = {"seed": seed, "labels": labels, "steps": steps, **errors(first["metrics"])}
+    rows = [{"arm": "iteration 1", **start}]
+    evaluation = loop.parameters["evaluation"]
+    control = evaluation.model_copy(
+        update={
+            "selection": type(evaluation)
+            .model_validate(
+                {
+                    "selection": {
+                        "type": "random_control",
+                        "max_selected": evaluation.selection.max_selected,
                     }
-                )
-                .selection
-            }
-        )
-        # stages' names for what the previous iteration left
-        before = {
-            f"{name}_previous": first[name]
-            for name in ("labelled_structures", "predictions", "calibration", "verdict")
+                }
+            )
+            .selection
         }
-        for arm, parameters in (("selected", evaluation), ("random", control)):
-            again = {
-                name: first[name]
-                for name in ("committee", "labelled_structures", "explored_structures")
-            }
-            chosen = loop.run(["evaluation"], 1, **again, **{"params:evaluation": parameters})[
-                "selected_structures"
-            ]
-            second = loop.run(
-                ["labelling", "training"],
-                2,
-                **before,
-                augmented_structures=first["augmented_structures"],
-                selected_structures_previous=chosen,
-            )
-            measured = loop.run(
-                ["evaluation"],
-                2,
-                **before,
-                explored_structures=PESData.empty(),
-                committee=second["committee"],
-                labelled_structures=second["labelled_structures"],
-            )
-            steps = second["committee"].record["training"][0]["optimiser_steps"]
-            labels = int(second["labelled_structures"].has_labels.sum())
-            end = {"seed": seed, "labels": labels, "steps": steps, **errors(measured["metrics"])}
-            rows.append({"arm": arm, **end})
-            print(pd.DataFrame(rows[-1:]).round(1).to_string(index=False), flush=True)
-        uncertain = first["verdict"]["uncertain_fraction"]
-        print(f"seed {seed}: uncertain after iteration 1: {uncertain}", flush=True)
-        return rows
+    )
+    # stages' names for what the previous iteration left
+    before = {
+        f"{name}_previous": first[name]
+        for name in ("labelled_structures", "predictions", "calibration", "verdict")
+    }
+    for arm, parameters in (("selected", evaluation), ("random", control)):
+        again = {
+            name: first[name]
+            for name in ("committee", "labelled_structures", "explored_structures")
+        }
+        chosen = loop.run(["evaluation"], 1, **again, **{"params:evaluation": parameters})[
+            "selected_structures"
+        ]
+        second = loop.run(
+            ["labelling", "training"],
+            2,
+            **before,
+            augmented_structures=first["augmented_structures"],
+            selected_structures_previous=chosen,
+        )
+        measured = loop.run(
+            ["evaluation"],
+            2,
+            **before,
+            explored_structures=PESData.empty(),
+            committee=second["committee"],
+            labelled_structures=second["labelled_structures"],
+        )
+        steps = second["committee"].record["training"][0]["optimiser_steps"]
+        labels = int(second["labelled_structures"].has_labels.sum())
+        end = {"seed": seed, "labels": labels, "steps": steps, **errors(measured["metrics"])}
+        rows.append({"arm": arm, **end})
+        print(pd.DataFrame(rows[-1:]).round(1).to_string(index=False), flush=True)
+    uncertain = first["verdict"]["uncertain_fraction"]
+    print(f"seed {seed}: uncertain after iteration 1: {uncertain}", flush=True)
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--store", type=Path, default=PROJECT / "data/03_primary/labels.db")
+    parser.add_argument("--scratch", type=Path, help="keep members and trajectories there")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
-    rows = [row for seed in arguments.seeds for row in one_seed(seed, arguments.store)]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = arguments.scratch or Path(folder)
+        seeds = arguments.seeds
+        rows = [row for seed in seeds for row in one_seed(seed, scratch, arguments.store)]
     table = pd.DataFrame(rows)
     print(table.round(1).to_string(index=False))
     forces = table.pivot(index="seed", columns="arm", values="forces members")
