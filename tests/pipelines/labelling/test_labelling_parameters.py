@@ -33,11 +33,11 @@ def test_the_base_configuration_says_what_the_defaults_are():
     assert LabellingParameters.model_validate(base["labelling"]) == LabellingParameters()
 
 
-def test_the_demo_changes_valid_keys_only():
+def test_the_demo_changes_valid_keys_only(tmp_path):
     demo = yaml.safe_load((CONF / "demo" / "parameters_labelling.yml").read_text())
-    parameters = LabellingParameters.model_validate(demo["labelling"])
+    parameters = merged(tmp_path, demo)
     assert parameters.executor.slots() == 2
-    assert parameters.engine == TBLiteEngine()
+    assert parameters.engine == TBLiteEngine(min_length_angstrom=6.3)
 
 
 def test_an_overlay_may_name_another_engine_or_change_one_setting(tmp_path):
