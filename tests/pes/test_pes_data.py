@@ -262,7 +262,12 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(pes, tmp_path):
 
 def test_summary_counts_by_origin(pes):
     table = pes.summary().set_index("origin")
-    assert table.loc["rattle", ["structures", "labelled", "training", "test"]].tolist() == [2, 2, 1, 1]
+    assert table.loc["rattle", ["structures", "labelled", "training", "test"]].tolist() == [
+        2,
+        2,
+        1,
+        1,
+    ]
     assert table.loc["initial", ["structures", "labelled"]].tolist() == [1, 0]
 
 
