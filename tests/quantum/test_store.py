@@ -125,3 +125,14 @@ def test_finding_does_not_slow_down_as_the_store_grows(store):
 def test_a_folder_is_no_store(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         LabelStore(tmp_path)
+
+
+def test_a_purchase_belongs_to_its_campaign_and_iteration(tmp_path):
+    mine = LabelStore(tmp_path / "labels.db", campaign="mine")
+    mine.add(ID, Atoms("H2"), LEVEL, label(), iteration=1)
+    mine.add("1" * 32, Atoms("H2"), LEVEL, FAILURE, iteration=2)
+    ids = [ID, "1" * 32]
+    assert mine.bought(ids, LEVEL, 1) == {ID}
+    assert mine.bought(ids, LEVEL, 2) == {"1" * 32}
+    assert LabelStore(mine.url, campaign="yours").bought(ids, LEVEL, 1) == set()
+    assert LabelStore(mine.url).bought(ids, LEVEL, 1) == set()

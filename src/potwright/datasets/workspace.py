@@ -50,10 +50,26 @@ class WorkspaceDataset(_Place):
 
 
 class LabelStoreDataset(_Place):
-    """The label store of the project, shared by all iterations and campaigns."""
+    """The label store of the project, shared by all iterations and campaigns.
+
+    Parameters
+    ----------
+    filepath
+        An SQLite file.
+    campaign
+        Who buys the labels that are added.
+    metadata
+        For Kedro-Viz.
+    """
+
+    def __init__(
+        self, *, filepath: str, campaign: str = "", metadata: dict[str, Any] | None = None
+    ):
+        super().__init__(filepath=filepath, metadata=metadata)
+        self._campaign = campaign
 
     def load(self) -> LabelStore:
         """Open the store, creating it if need be."""
         from potwright.quantum import LabelStore
 
-        return LabelStore(self._filepath)
+        return LabelStore(self._filepath, self._campaign)

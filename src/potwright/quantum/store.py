@@ -2,9 +2,9 @@
 
 ``ase db labels.db`` and ``ase gui labels.db`` open it. A row holds a structure with its true
 periodicity, its label, and these keys: ``structure`` ("s" and the structure's id), ``level`` ("l"
-and the hash of the level of theory), ``status`` (labelled or failed), ``engine``, ``seconds`` and,
-for a failure, ``reason``. Its data hold the level in full, the exact version and the host. (The
-prefixes are there because ASE refuses text that could be read as a number.)
+and the hash of the level of theory), ``status`` (labelled or failed), ``engine``, ``seconds``,
+``bought_by`` and, for a failure, ``reason``. Its data hold the level in full, the exact version and
+the host. (The prefixes are there because ASE refuses text that could be read as a number.)
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class LabelStore:
     url
         Path of an SQLite file (``.db``), made if it does not exist, or the ``postgresql://…``
         address of a server (needs the package ``ase-db-backends``).
+    campaign
+        Who buys; noted with each calculation that is added.
 
     Examples
     --------
@@ -49,10 +51,11 @@ class LabelStore:
     {'0a…': Label(energy=-137.97, …)}
     """
 
-    def __init__(self, url: str | Path):
+    def __init__(self, url: str | Path, campaign: str = ""):
         import ase.db
 
         self.url = str(url)
+        self.campaign = campaign
         is_server = "://" in self.url
         if not is_server:
             _create(Path(self.url))
@@ -62,7 +65,12 @@ class LabelStore:
         )
 
     def add(
-        self, id: str, structure: Atoms, level: LevelOfTheory, result: Label | LabelFailure
+        self,
+        id: str,
+        structure: Atoms,
+        level: LevelOfTheory,
+        result: Label | LabelFailure,
+        iteration: int = 0,
     ) -> None:
         """Commit the result of one calculation.
 
@@ -76,12 +84,15 @@ class LabelStore:
             At which it was computed.
         result
             A label, or why there is none.
+        iteration
+            The campaign's, in which it was computed.
         """
         keys: dict[str, Any] = {
             "structure": f"s{id}",
             "level": f"l{level.hash}",
             "engine": f"{level.engine} {level.version}",
             "seconds": result.seconds,
+            "bought_by": self._buyer(iteration),
         }
         data = {
             "host": socket.gethostname(),
@@ -133,6 +144,25 @@ class LabelStore:
             for id, row in self._rows(ids, level, FAILED)
             if id not in labelled
         }
+
+    def bought(self, ids: Iterable[str], level: LevelOfTheory, iteration: int) -> set[str]:
+        """Those of ``ids`` that this campaign computed in ``iteration``, failed ones included.
+
+        None if the store was opened without a campaign.
+        """
+        if not self.campaign:
+            return set()
+        buyer = self._buyer(iteration)
+        ids = list(ids)
+        return {
+            id
+            for status in (LABELLED, FAILED)
+            for id, row in self._rows(ids, level, status)
+            if row.get("bought_by") == buyer
+        }
+
+    def _buyer(self, iteration: int) -> str:
+        return f"{self.campaign or 'nobody'}, iteration {iteration}"
 
     def __len__(self) -> int:
         """Calculations in the store, failed ones included."""

@@ -37,7 +37,8 @@ class LabellingOutcomes:
     labels, failures
         By structure id.
     computed
-        Ids that were computed now; the others were in the store.
+        Ids that this iteration computed, be it before an interruption; the others were in the
+        store already.
     """
 
     level_of_theory: str
@@ -91,12 +92,13 @@ def label_structures(
         partial(compute_label, engine), structures, executor, description="Labelling"
     ):
         id, result = str(todo.id[outcome.index]), _result(outcome)
-        store.add(id, structures[outcome.index], level, result)
+        store.add(id, structures[outcome.index], level, result, int(todo.iteration[outcome.index]))
         if isinstance(result, Label):
             labels[id] = result
         else:
             failures[id] = result
-    outcomes = LabellingOutcomes(level.hash, labels, failures, frozenset(todo.id.tolist()))
+    bought = store.bought(ids, level, int(candidates.iteration.max(initial=0)))
+    outcomes = LabellingOutcomes(level.hash, labels, failures, frozenset(todo.id.tolist()) | bought)
     _report_failures(outcomes, len(ids))
     return outcomes
 
