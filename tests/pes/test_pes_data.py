@@ -16,10 +16,24 @@ from hypothesis.extra import numpy as npst
 from potwright.errors import InputError
 from potwright.pes import PESData, export_extxyz, import_extxyz
 
-COLUMNS = (
-    "numbers positions forces offsets cell pbc energy stress id origin parent group split "
-    "iteration level_of_theory source"
-).split()
+COLUMNS = [
+    "numbers",
+    "positions",
+    "forces",
+    "offsets",
+    "cell",
+    "pbc",
+    "energy",
+    "stress",
+    "id",
+    "origin",
+    "parent",
+    "group",
+    "split",
+    "iteration",
+    "level_of_theory",
+    "source",
+]
 
 
 def labelled_copper(seed: int) -> Atoms:

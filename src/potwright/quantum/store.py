@@ -148,7 +148,7 @@ class LabelStore:
     def bought(self, ids: Iterable[str], level: LevelOfTheory, iteration: int) -> set[str]:
         """Those of ``ids`` that this campaign computed in ``iteration``, failed ones included.
 
-        None if the store was opened without a campaign.
+        Empty if the store was opened without a campaign.
         """
         if not self.campaign:
             return set()
