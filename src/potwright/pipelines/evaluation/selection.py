@@ -115,10 +115,11 @@ def select(
     rule = parameters.selection.type if calibrated else "random"
     chosen = RULES[rule](pool, count, generator(seed, "evaluation", "selection", iteration))
     logger.info(
-        "Selected %d of %d uncertain frames (rule %s) and an audit sample of %d; "
+        "Selected %d of %d %s frames (rule %s) and an audit sample of %d; "
         "%d frames are above a ceiling, %d explored frames are not candidates",
         len(chosen),
-        int(judged["uncertain"].sum()),
+        int(judged["uncertain"].sum()) if calibrated else int(available.sum()),
+        "uncertain" if calibrated else "sane",
         rule,
         len(audit),
         int(above_ceiling.sum()),

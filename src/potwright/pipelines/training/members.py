@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -116,7 +117,9 @@ def member_task(
     for part in (data.training, data.validation):
         for column in ("id", "energy", "forces", "stress"):
             digest.update(np.ascontiguousarray(getattr(part, column)).tobytes())
-    known = [settings, seed, sorted(data.energies.by_species.items()), parameters.device]
+    versions = [version(name) for name in ("mace-torch", "torch")]
+    energies = sorted(data.energies.by_species.items())
+    known = [settings, seed, energies, parameters.device, versions]
     digest.update(json.dumps(known).encode())
     return MemberTask(
         folder=workspace / f"member_{member}-{digest.hexdigest()}",

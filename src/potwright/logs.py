@@ -1,0 +1,20 @@
+"""Which lines of other packages' logs do not reach the user."""
+
+from __future__ import annotations
+
+import logging
+
+UNHELPFUL = {
+    "Using synchronous mode": "Kedro: advice about an option that nodes here do not need",
+    "nodes that have not run": "Kedro: advice on resuming; repeating the same command is enough",
+    "ORJSONResponse is deprecated": "FastAPI, about code of Kedro-Viz",
+}
+"""Part of the message, and whose it is and why it is silenced."""
+
+
+class Helpful(logging.Filter):
+    """Lets everything pass but what :data:`UNHELPFUL` names."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether ``record`` is to be shown."""
+        return not any(part in str(record.msg) for part in UNHELPFUL)
