@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from kedro.logging import RichHandler
-
 UNHELPFUL = {
     "Using synchronous mode": "Kedro: advice about an option that nodes here do not need",
     "nodes that have not run": "Kedro: advice on resuming; repeating the same command is enough",
@@ -14,11 +12,16 @@ UNHELPFUL = {
 """Part of the message, and whose it is and why it is silenced."""
 
 
-class HelpfulHandler(RichHandler):
-    """Kedro's handler, without the lines that :data:`UNHELPFUL` names."""
+class Helpful(logging.Filter):
+    """Lets everything pass but what :data:`UNHELPFUL` names."""
 
-    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+    def filter(self, record: logging.LogRecord) -> bool:
         """Whether ``record`` is to be shown."""
-        if any(part in str(record.msg) for part in UNHELPFUL):
-            return False
-        return super().filter(record)
+        return not any(part in str(record.msg) for part in UNHELPFUL)
+
+
+def drop_unhelpful_lines() -> None:
+    """Add the filter to the handlers of the root logger; Kedro's YAML cannot name one of ours."""
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(known, Helpful) for known in handler.filters):
+            handler.addFilter(Helpful())

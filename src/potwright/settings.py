@@ -2,6 +2,9 @@
 
 from potwright.configuration import ConfigLoader
 from potwright.hooks import ParameterHooks, RunRecordHooks
+from potwright.logs import drop_unhelpful_lines
+
+drop_unhelpful_lines()
 
 HOOKS = (ParameterHooks(), RunRecordHooks())
 
