@@ -13,7 +13,7 @@ demo: $(INSTALLED)
 	$(BIN)/kedro campaign run --env demo
 
 test: $(INSTALLED)
-	$(BIN)/pytest $(if $(SHARED),--shared=$(SHARED))
+	$(BIN)/pytest -n auto --dist loadgroup $(if $(SHARED),--shared=$(SHARED))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
