@@ -24,4 +24,4 @@ def shared_data(request: pytest.FixtureRequest) -> Path:
     folder = request.config.getoption("--shared")
     if folder is None:
         pytest.skip("needs reference data: pytest --shared PATH")
-    return folder
+    return Path(request.config.invocation_params.dir, folder).resolve()
