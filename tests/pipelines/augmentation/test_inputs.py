@@ -54,7 +54,7 @@ def test_a_sheet_stored_as_a_crystal_is_suspected(caplog: pytest.LogCaptureFixtu
 def test_the_reference_sheet_is_suspected(
     shared_data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sheet = ase.io.read(shared_data / "data" / "wte2_1tprime_270.extxyz")
+    sheet = ase.io.read(shared_data / "wte2_1tprime_270.extxyz")
     with caplog.at_level(logging.WARNING):
         prepare_inputs(PESData.from_atoms([sheet], labels="none", source="wte2"), PARAMETERS)
     assert "wte2: periodic along all axes" in caplog.text
@@ -62,7 +62,7 @@ def test_the_reference_sheet_is_suspected(
 
 @pytest.mark.shared
 def test_reference_structures_of_all_periodicities_are_padded(shared_data: Path) -> None:
-    frames = ase.io.read(shared_data / "data" / "carbon_structures.extxyz", index=":")
+    frames = ase.io.read(shared_data / "carbon_structures.extxyz", index=":")
     pes = PESData.from_atoms(frames, labels="none")
     prepared = prepare_inputs(pes, PARAMETERS)
     assert np.array_equal(prepared.pbc, pes.pbc)
