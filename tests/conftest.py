@@ -16,5 +16,5 @@ def shared_data(request: pytest.FixtureRequest) -> Path:
     """The folder of reference data; tests that need it are skipped where it is not given."""
     folder = request.config.getoption("--shared")
     if folder is None:
-        pytest.skip("needs reference data: pytest --shared PATH")
+        pytest.skip("needs reference data: pytest --shared=PATH")
     return Path(request.config.invocation_params.dir, folder).resolve()
