@@ -5,7 +5,7 @@ selected and once with as many random ones (and the same audit sample). Committe
 scratch for the same number of optimiser steps; errors are those on the test set of the first
 iteration.
 
-Run: python benchmarks/learning.py [--seeds 1 2 3]     (about 6 minutes a seed on two cores)
+Run: python benchmarks/learning.py [--seeds 1 2 3] [--set training.trainer.optimiser_steps=4000]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pandas as pd
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
+from omegaconf import OmegaConf
 
 from potwright.datasets import StructuresDataset
 from potwright.parameters_campaign import CampaignParameters
@@ -60,14 +61,15 @@ class Kept(MemoryDataset):
 class Loop:
     """The demo's pipelines on data in memory."""
 
-    def __init__(self, seed: int, scratch: Path, store: Path):
+    def __init__(self, seed: int, scratch: Path, store: Path, changes: list[str]):
         conf = OmegaConfigLoader(
             str(PROJECT / "conf"),
             base_env="base",
             default_run_env="demo",
             merge_strategy={"parameters": "soft"},
         )
-        given = conf["parameters"]
+        given = OmegaConf.merge(conf["parameters"], OmegaConf.from_dotlist(changes))
+        given = OmegaConf.to_container(given)
         structures = StructuresDataset(filepath=str(PROJECT / "data/01_raw/structures"))
         self.parameters = {
             name: model.model_validate(given[name]) for name, model in MODELS.items()
@@ -111,9 +113,9 @@ def errors(metrics: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def one_seed(seed: int, scratch: Path, store: Path) -> list[dict[str, Any]]:
+def one_seed(seed: int, scratch: Path, store: Path, changes: list[str]) -> list[dict[str, Any]]:
     """The first iteration, and the second with selected and with random frames."""
-    loop = Loop(seed, scratch / str(seed), store)
+    loop = Loop(seed, scratch / str(seed), store, changes)
     stages = list(MODELS)
     first = loop.run(stages, 1)
     steps = first["committee"].record["training"][0]["optimiser_steps"]
@@ -178,12 +180,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--store", type=Path, default=PROJECT / "data/03_primary/labels.db")
     parser.add_argument("--scratch", type=Path, help="keep members and trajectories there")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", dest="changes")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         scratch = arguments.scratch or Path(folder)
         seeds = arguments.seeds
-        rows = [row for seed in seeds for row in one_seed(seed, scratch, arguments.store)]
+        store, changes = arguments.store, arguments.changes
+        rows = [row for seed in seeds for row in one_seed(seed, scratch, store, changes)]
     table = pd.DataFrame(rows)
     print(table.round(1).to_string(index=False))
     forces = table.pivot(index="seed", columns="arm", values="forces members")

@@ -8,12 +8,13 @@
 """
 
 from potwright.quantum.engines import ASEEngine, Engine, EngineParameters, TBLiteEngine
-from potwright.quantum.label import Label, LabelFailure, compute_label, failure_reason
+from potwright.quantum.label import Attempt, Label, LabelFailure, compute_label, failure_reason
 from potwright.quantum.level_of_theory import LevelOfTheory
 from potwright.quantum.store import LabelStore
 
 __all__ = [
     "ASEEngine",
+    "Attempt",
     "Engine",
     "EngineParameters",
     "Label",

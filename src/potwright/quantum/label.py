@@ -27,6 +27,25 @@ _BAD_INPUT_ERRORS = {
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One try of a calculation that gave no label.
+
+    Attributes
+    ----------
+    recovery
+        Name of the recovery that was tried; empty: the calculation as it was asked for.
+    reason, message, details, seconds
+        As in :class:`LabelFailure`.
+    """
+
+    recovery: str
+    reason: str
+    message: str
+    details: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Label:
     """What an engine says about a structure.
 
@@ -40,13 +59,22 @@ class Label:
         Shape (6,), ASE's sign and Voigt order, eV/Å³, per volume of the structure's cell; None
         where nothing is periodic or the engine has no stress.
     seconds
-        Wall time of the calculation.
+        Wall time of the calculation, all attempts together.
+    host
+        The machine that computed it; empty if unknown.
+    recovery
+        Name of the recovery that led to it; empty if none was needed.
+    attempts
+        The tries before.
     """
 
     energy: float
     forces: np.ndarray
     stress: np.ndarray | None
     seconds: float
+    host: str = ""
+    recovery: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,13 +90,19 @@ class LabelFailure:
     details
         The last lines of its traceback or output.
     seconds
-        Wall time until it failed.
+        Wall time until it failed, all attempts together.
+    host
+        The machine on which it failed; empty if unknown.
+    attempts
+        All tries, the last included, where the engine knows recoveries.
     """
 
     reason: str
     message: str
     details: str
     seconds: float
+    host: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
 
 class UnphysicalResultError(RuntimeError):

@@ -1,0 +1,64 @@
+"""``kedro campaign …``: run a campaign, and see where it stands."""
+
+from __future__ import annotations
+
+import click
+from kedro.framework.cli.utils import env_option
+from kedro.framework.startup import ProjectMetadata
+
+from potwright.cli.readable import readable
+
+
+@click.group()
+def campaign() -> None:
+    """Run an active-learning campaign, and see where it stands."""
+
+
+@campaign.command("run")
+@click.option(
+    "--max-iterations",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Iterations that this call adds; by default `campaign.max_iterations`.",
+)
+@env_option
+@click.pass_obj
+@readable
+def campaign_run(metadata: ProjectMetadata, max_iterations: int | None, env: str | None) -> None:
+    """Repeat the stages until the verdict is final. Run it again to resume or to continue."""
+    from potwright.campaign import Campaign
+    from potwright.campaign_table import print_campaign
+
+    started = Campaign(metadata.project_path, env)
+    for iteration in started.run(max_iterations):
+        verdict = started.verdict(iteration)
+        click.secho(f"\nIteration {iteration.number}. {verdict['message']}\n", bold=True)
+    print_campaign(started)
+
+
+@campaign.command("status")
+@env_option
+@click.pass_obj
+@readable
+def campaign_status(metadata: ProjectMetadata, env: str | None) -> None:
+    """Iterations, labels, errors, verdict, and what is running."""
+    from potwright.campaign import Campaign
+    from potwright.campaign_table import print_campaign
+
+    print_campaign(Campaign(metadata.project_path, env))
+
+
+@campaign.command("iterate", hidden=True)
+@click.argument("version")
+@click.option("--number", type=click.IntRange(min=1), required=True)
+@click.option("--target", type=click.IntRange(min=1), required=True)
+@env_option
+@click.pass_obj
+@readable
+def campaign_iterate(
+    metadata: ProjectMetadata, version: str, number: int, target: int, env: str | None
+) -> None:
+    """Run one iteration; `kedro campaign run` calls this."""
+    from potwright.campaign import Campaign
+
+    Campaign(metadata.project_path, env).iterate(version, number, target)
