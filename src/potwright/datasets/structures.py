@@ -19,13 +19,13 @@ NOT_STRUCTURES = ("README*", "*.md", "LICENSE*", ".*")
 
 
 class StructuresDataset(AbstractDataset[PESData, PESData]):
-    """All structures of a folder, a file, or the files that a pattern names.
+    """All structures of a folder, a file, or the files that a pattern names; or none.
 
     Parameters
     ----------
     filepath
         A folder (all its files but README and hidden ones), a file, or a pattern such as
-        ``data/01_raw/*.cif``. A file may hold several structures.
+        ``data/01_raw/*.cif``. A file may hold several structures. None: there are no structures.
     pbc
         Which directions are really periodic, by file name or pattern, for formats that cannot say
         it (CIF and POSCAR always read as periodic in all three):
@@ -39,7 +39,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
     def __init__(
         self,
         *,
-        filepath: str,
+        filepath: str | None,
         pbc: dict[str, list[bool]] | None = None,
         labels: str = "calculator",
         metadata: dict[str, Any] | None = None,
@@ -52,7 +52,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
     @property
     def filepath(self) -> str:
         """Where the structures are."""
-        return self._filepath
+        return self._filepath or ""
 
     def load(self) -> PESData:
         """Read all files, in the order of their names.
@@ -62,6 +62,8 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
         InputError
             If there are none, or one cannot be read; the message names it.
         """
+        if self._filepath is None:
+            return PESData.empty()
         files = self._files()
         if not files:
             raise InputError(
@@ -81,6 +83,8 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
         raise DatasetError("The user's structures are read-only.")
 
     def _files(self) -> list[Path]:
+        if self._filepath is None:
+            return []
         root = Path(self._filepath)
         found = (
             root.rglob("*")

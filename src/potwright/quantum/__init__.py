@@ -7,21 +7,39 @@
 -137.968
 """
 
-from potwright.quantum.engines import ASEEngine, Engine, EngineParameters, TBLiteEngine
-from potwright.quantum.label import Attempt, Label, LabelFailure, compute_label, failure_reason
+from potwright.quantum.engines import (
+    ASEEngine,
+    Engine,
+    EngineParameters,
+    ImportedEngine,
+    TBLiteEngine,
+)
+from potwright.quantum.label import (
+    REASONS,
+    Attempt,
+    Label,
+    LabelFailure,
+    compute_label,
+    failure_reason,
+    try_label,
+)
 from potwright.quantum.level_of_theory import LevelOfTheory
-from potwright.quantum.store import LabelStore
+from potwright.quantum.store import LabelStore, Stored
 
 __all__ = [
+    "REASONS",
     "ASEEngine",
     "Attempt",
     "Engine",
     "EngineParameters",
+    "ImportedEngine",
     "Label",
     "LabelFailure",
     "LabelStore",
     "LevelOfTheory",
+    "Stored",
     "TBLiteEngine",
     "compute_label",
     "failure_reason",
+    "try_label",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from dataclasses import dataclass
+import traceback
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +17,10 @@ from potwright.geometry import engine_pbc
 if TYPE_CHECKING:
     from potwright.quantum.engines.protocol import Engine
 
-NOT_CONVERGED, CRASH, BAD_INPUT, UNPHYSICAL = "not_converged", "crash", "bad_input", "unphysical"
+NOT_CONVERGED, WALLTIME, CRASH = "not_converged", "walltime", "crash"
+KILLED, BAD_INPUT, UNPHYSICAL = "killed", "bad_input", "unphysical"
+REASONS = (NOT_CONVERGED, WALLTIME, CRASH, KILLED, BAD_INPUT, UNPHYSICAL)
+KEPT_LINES = 20
 
 # names rather than classes: an exception reaches the main process as text
 _BAD_INPUT_ERRORS = {
@@ -148,8 +153,29 @@ def compute_label(engine: Engine, structure: Atoms) -> Label:
     return Label(energy, forces, stress, time.perf_counter() - start)
 
 
+def try_label(engine: Engine, structure: Atoms) -> Label | LabelFailure:
+    """Like :func:`compute_label`; what the engine raises becomes a failure, with its reason.
+
+    This is what workers run: one structure that fails stops nothing.
+    """
+    start = time.perf_counter()
+    try:
+        return replace(compute_label(engine, structure), host=socket.gethostname())
+    except Exception as error:  # noqa: BLE001 - engines raise what they like; all is recorded
+        kind, told = type(error).__name__, traceback.format_exc()
+        return LabelFailure(
+            failure_reason(kind, str(error)),
+            f"{kind}: {error}",
+            "\n".join(told.splitlines()[-KEPT_LINES:]),
+            time.perf_counter() - start,
+            socket.gethostname(),
+        )
+
+
 def failure_reason(kind: str, message: str) -> str:
     """The class of a failure, from the exception's class name and what it said."""
+    if kind == "worker lost":
+        return KILLED
     if kind == "SCFError" or "converge" in message.lower():
         return NOT_CONVERGED
     if kind == UnphysicalResultError.__name__:

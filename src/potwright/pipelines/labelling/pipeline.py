@@ -13,14 +13,21 @@ def create_pipeline(**_: Any) -> Pipeline:
     """Candidates → screening → calculations → labels and a report."""
     parameters = "params:labelling"
     augmented, labelled = "augmented_structures", "labelled_structures_previous"
+    brought, known = "brought_labels", "known_labels"
     return Pipeline(
         [
+            Node(
+                nodes.take_initial_labels,
+                ["initial_labels", labelled, parameters, "params:campaign"],
+                [brought, known],
+                name="take_initial_labels",
+            ),
             Node(
                 nodes.choose_candidates,
                 [
                     augmented,
                     "selected_structures_previous",
-                    labelled,
+                    known,
                     parameters,
                     "params:campaign",
                 ],
@@ -29,7 +36,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 nodes.screen_candidates,
-                ["labelling_candidates", augmented, labelled, parameters],
+                ["labelling_candidates", augmented, known, parameters],
                 ["screened_candidates", "screened_out"],
                 name="screen_candidates",
             ),
@@ -41,7 +48,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 nodes.collect_labels,
-                ["screened_candidates", "labelling_outcomes"],
+                ["screened_candidates", "labelling_outcomes", brought],
                 "labels",
                 name="collect_labels",
             ),
@@ -50,6 +57,12 @@ def create_pipeline(**_: Any) -> Pipeline:
                 ["screened_candidates", "screened_out", "labelling_outcomes"],
                 "labelling_report",
                 name="report_labelling",
+            ),
+            Node(
+                nodes.summarise_labelling,
+                "labelling_report",
+                "labelling_summary",
+                name="summarise_labelling",
             ),
         ],
         tags="labelling",
