@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 
 
 def without_password(url: str) -> str:
-    """``url`` without password and options, as it may be printed and logged."""
+    """``url`` without password and options, as it may be printed and logged; a path as it is."""
+    if "://" not in url:
+        return url
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
     return f"{parts.scheme}://{user.partition(':')[0]}{at}{host}{parts.path}"

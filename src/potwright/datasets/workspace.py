@@ -78,8 +78,7 @@ class LabelStoreDataset(_Place):
         if (filepath is None) == (url is None):
             raise DatasetError("a label store is given by 'filepath' or by 'url': by one of them")
         self._url = str(filepath or url)
-        shown = self._url if "://" not in self._url else without_password(self._url)
-        super().__init__(filepath=shown, metadata=metadata)
+        super().__init__(filepath=without_password(self._url), metadata=metadata)
         self._campaign = campaign
 
     def load(self) -> LabelStore:

@@ -41,13 +41,12 @@ def choose(augmented: PESData, selected: PESData, labelled: PESData, *, iteratio
     if not len(new):
         logger.info("nothing to label")
         return new
-    return new.replace(
-        energy=np.nan,
-        forces=np.nan,
-        stress=np.nan,
-        level_of_theory="",
-        iteration=iteration,
-    )
+    return without_labels(new).replace(iteration=iteration)
+
+
+def without_labels(pes: PESData) -> PESData:
+    """The structures of ``pes``, as if nothing had labelled them."""
+    return pes.replace(energy=np.nan, forces=np.nan, stress=np.nan, level_of_theory="")
 
 
 def refuse_another_level(labelled: PESData, level: LevelOfTheory) -> None:

@@ -7,7 +7,13 @@ import pandas as pd
 from potwright.errors import InputError
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
-from potwright.pipelines.labelling import calculations, candidates, report, screening
+from potwright.pipelines.labelling import (
+    calculations,
+    candidates,
+    relabelling,
+    report,
+    screening,
+)
 from potwright.pipelines.labelling import initial_labels as foreign
 from potwright.pipelines.labelling.calculations import LabellingOutcomes
 from potwright.pipelines.labelling.parameters import LabellingParameters
@@ -113,3 +119,40 @@ def report_labelling(
 def summarise_labelling(labelling_report: pd.DataFrame) -> pd.DataFrame:
     """Count what became of the candidates by origin, reason and recovery, with the time spent."""
     return report.summary(labelling_report)
+
+
+def choose_to_relabel(labelled_structures: PESData, parameters: LabellingParameters) -> PESData:
+    """Take all that the campaign has labelled, without its labels."""
+    relabelling.other_engine(parameters).verify()
+    return relabelling.choose(labelled_structures, parameters)
+
+
+def relabel(
+    relabelling_candidates: PESData, label_store: LabelStore, parameters: LabellingParameters
+) -> LabellingOutcomes:
+    """Look labels of the other level up in the store and compute the missing ones."""
+    return calculations.label_structures(
+        relabelling_candidates,
+        label_store,
+        relabelling.other_engine(parameters),
+        parameters.executor,
+        retry=parameters.retry,
+    )
+
+
+def collect_relabelled(
+    relabelling_candidates: PESData, relabelling_outcomes: LabellingOutcomes
+) -> PESData:
+    """Join the structures and their labels of the other level; failed ones are left out."""
+    return calculations.labelled(relabelling_candidates, relabelling_outcomes)
+
+
+def report_relabelling(
+    relabelling_candidates: PESData, relabelling_outcomes: LabellingOutcomes
+) -> pd.DataFrame:
+    """Say what became of each structure: computed, from the store, or failed."""
+    table = report.labelling_table(
+        relabelling_candidates, screening.nothing_dropped(), relabelling_outcomes
+    )
+    report.summary(table)
+    return table

@@ -1,4 +1,4 @@
-"""The labelling pipeline."""
+"""The labelling pipeline, and that of labelling again at another level of theory."""
 
 from __future__ import annotations
 
@@ -66,4 +66,39 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
         ],
         tags="labelling",
+    )
+
+
+def create_relabelling_pipeline(**_: Any) -> Pipeline:
+    """Labelled structures → calculations at another level → a dataset of its own."""
+    parameters, candidates = "params:labelling", "relabelling_candidates"
+    outcomes = "relabelling_outcomes"
+    return Pipeline(
+        [
+            Node(
+                nodes.choose_to_relabel,
+                ["labelled_structures", parameters],
+                candidates,
+                name="choose_to_relabel",
+            ),
+            Node(
+                nodes.relabel,
+                [candidates, "label_store", parameters],
+                outcomes,
+                name="relabel",
+            ),
+            Node(
+                nodes.collect_relabelled,
+                [candidates, outcomes],
+                "relabelled_structures",
+                name="collect_relabelled",
+            ),
+            Node(
+                nodes.report_relabelling,
+                [candidates, outcomes],
+                "relabelling_report",
+                name="report_relabelling",
+            ),
+        ],
+        tags="relabelling",
     )

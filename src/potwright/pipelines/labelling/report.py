@@ -79,10 +79,16 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
     result["seconds_per_structure"] = result.seconds / result.structures
     if len(result):
-        counts = ", ".join(f"{n} {status}" for status, n in table.status.value_counts().items())
-        shown = result.to_string(index=False, float_format="%.1f")
-        logger.info("Labelling: %s\n%s", counts, shown)
+        logger.info("Labelling:\n%s", "\n".join(map(_in_words, result.itertuples())))
     return result
+
+
+def _in_words(row: Any) -> str:
+    reason = f", {row.reason}" if row.reason else ""
+    recovery = f", by recovery {row.recovery}" if row.recovery else ""
+    each = f" ({row.seconds_per_structure:.1f} s each)" if row.structures > 1 else ""
+    time = f", {row.seconds:.1f} s{each}" if row.seconds else ""
+    return f"  {row.structures} {row.origin}: {row.status}{reason}{recovery}{time}"
 
 
 def _result(result: Label | LabelFailure, outcomes: LabellingOutcomes, id: str) -> tuple[Any, ...]:

@@ -120,6 +120,11 @@ def count(candidates: PESData, reasons: np.ndarray, warn_fraction: float) -> pd.
     return report
 
 
+def nothing_dropped() -> pd.DataFrame:
+    """The report of :func:`count` on what is not screened."""
+    return pd.DataFrame(columns=["id", "origin", "audit", "n_atoms", "reason"])
+
+
 def refuse_unknown_elements(candidates: PESData, engine: Engine) -> None:
     """Find elements that the engine does not know before anything is paid for.
 

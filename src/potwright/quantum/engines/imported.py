@@ -59,7 +59,7 @@ class ImportedEngine(Parameters):
 
     def level_of_theory(self) -> LevelOfTheory:
         """Name, version and settings as they are given."""
-        return LevelOfTheory(self.name, self.version, {"imported": True, **self.settings})
+        return LevelOfTheory(self.name, self.version, self.settings)
 
     def make_calculator(self, *_: Any) -> Calculator:
         """There is none.
