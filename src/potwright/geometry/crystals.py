@@ -6,6 +6,7 @@ a position is the height above the plane, in units of the distance between equal
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,8 +64,8 @@ class Plane:
     Attributes
     ----------
     normal
-        Its reciprocal lattice vector without 2π, shape (3,), Å⁻¹: the height of x is normal · x, and
-        is an integer for every vector of the lattice.
+        Its reciprocal lattice vector without 2π, shape (3,), Å⁻¹: the height of x is normal · x,
+        an integer for every vector of the lattice.
     vectors
         Two reduced lattice vectors that span the lattice in the plane, shape (2, 3), Å.
     step
@@ -95,13 +96,8 @@ def find_crystal(numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray) -
     cell
         Shape (3, 3), Å; periodic along all axes.
     """
-    import spglib
-
-    fractional = positions @ np.linalg.inv(cell)
-    found: Any = spglib.get_symmetry_dataset(
-        (cell, fractional, numbers), symprec=SYMMETRY_TOLERANCE_ANGSTROM
-    )
-    if found is None:  # atoms closer to each other than the tolerance
+    found = _symmetry(cell, positions @ np.linalg.inv(cell), numbers)
+    if found is None:
         atoms, one = np.arange(len(numbers)), np.eye(3)
         return Crystal(atoms, positions, cell, cell, one[None], np.zeros((1, 3)), False)
     primitive = np.linalg.inv(np.rint(cell @ np.linalg.inv(found.primitive_lattice))) @ cell
@@ -173,15 +169,10 @@ def find_terminations(crystal: Crystal, plane: Plane) -> np.ndarray:
     # Rounded, so that equally wide gaps come in the order of their heights
     order = np.argsort(-np.round(gaps[wide] * plane.spacing, 3), kind="stable")
     cuts = (heights + gaps / 2)[wide][order] % 1.0
-    signs = [np.abs(crystal.rotations @ plane.normal - s * plane.normal).max(axis=1) for s in (1, -1)]
-    tolerance = SYMMETRY_TOLERANCE_ANGSTROM * np.linalg.norm(plane.normal)
+    signs, shifts = _operations_on_heights(crystal, plane)
     distinct: list[float] = []
     for cut in cuts.tolist():
-        images = [
-            sign * cut + crystal.translations[close < tolerance] @ plane.normal
-            for sign, close in zip((1, -1), signs, strict=True)
-        ]
-        difference = np.subtract.outer(np.concatenate(images), distinct)
+        difference = np.subtract.outer(signs * cut + shifts, distinct)
         difference -= np.rint(difference)
         if not (np.abs(difference) * plane.spacing < LAYER_TOLERANCE_ANGSTROM / 2).any():
             distinct.append(cut)
@@ -225,6 +216,31 @@ def cut_layers(
     cell = np.vstack([in_plane, np.zeros(3)])
     cell[:2, 2] = 0.0
     return turned - in_cell @ cell[:2], cell
+
+
+def _operations_on_heights(crystal: Crystal, plane: Plane) -> tuple[np.ndarray, np.ndarray]:
+    """Symmetry operations that keep the planes: height h becomes sign · h + shift, shapes (R,)."""
+    turned = crystal.rotations @ plane.normal
+    signs = np.sign(turned @ plane.normal)
+    tolerance = SYMMETRY_TOLERANCE_ANGSTROM * np.linalg.norm(plane.normal)
+    keeping = np.abs(turned - signs[:, None] * plane.normal).max(axis=1) < tolerance
+    return signs[keeping], crystal.translations[keeping] @ plane.normal
+
+
+def _symmetry(cell: np.ndarray, fractional: np.ndarray, numbers: np.ndarray) -> Any:
+    """What spglib finds; None if that is nothing, as for atoms that are within the tolerance."""
+    import spglib
+    from spglib.error import SpglibError
+
+    with warnings.catch_warnings():
+        # about the way in which it reports errors
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return spglib.get_symmetry_dataset(
+                (cell, fractional, numbers), symprec=SYMMETRY_TOLERANCE_ANGSTROM
+            )
+        except SpglibError:
+            return None
 
 
 def _unimodular(heights: np.ndarray) -> np.ndarray:

@@ -114,7 +114,7 @@ def _pairs(
         box = complete_cell(cell)
     else:  # the cell means nothing, and may be flat
         positions = positions - positions.min(axis=0)
-        box = np.diag(positions.max(axis=0) + cutoff)
+        box = np.diag(positions.max(axis=0) + cutoff + 1.0)
     i, j, distance = neighbour_list("ijd", positions=positions, cell=box, pbc=pbc, cutoff=cutoff)
     return i, j, distance
 
@@ -125,15 +125,13 @@ def _growing_pairs(
     """Cutoff and pairs i, j, distance within it, for growing cutoffs until all pairs are seen."""
     positions = np.asarray(positions, dtype=float)
     cell = np.asarray(cell, dtype=float)
-    farthest = float(np.linalg.norm(np.ptp(positions, axis=0)))
-    if np.any(pbc):
-        # Every atom has seen its own nearest image by then.
-        farthest = shortest_image(cell, pbc)
-    elif len(positions) == 1:
+    if len(positions) == 1 and not np.any(pbc):
         return
+    yield first, *_pairs(positions, cell, pbc, first)
+    # With periodic axes, every atom has seen its own nearest image by then.
+    extent = float(np.linalg.norm(np.ptp(positions, axis=0)))
+    farthest = shortest_image(cell, pbc) if np.any(pbc) else extent
     cutoff = first
-    while True:
-        yield cutoff, *_pairs(positions, cell, pbc, cutoff)
-        if cutoff > farthest * 2:
-            return
+    while cutoff <= farthest * 2:
         cutoff *= 1.6
+        yield cutoff, *_pairs(positions, cell, pbc, cutoff)

@@ -39,7 +39,7 @@ class Sublattice:
     @property
     def index(self) -> int:
         """How many cells of the lattice its cell holds."""
-        return int(round(abs(np.linalg.det(self.rows))))
+        return round(abs(np.linalg.det(self.rows)))
 
 
 def short_vectors(basis: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray]:

@@ -88,7 +88,7 @@ def find_supercell(
             matrix[within] = rows
             matrix[within] = reduced_basis(matrix @ cell, periodic)[1] @ rows
             matrix = _right_handed(matrix, periodic)
-    return Supercell(matrix, length, n_atoms * int(round(abs(np.linalg.det(matrix)))))
+    return Supercell(matrix, length, n_atoms * round(abs(np.linalg.det(matrix))))
 
 
 def replicate(

@@ -91,10 +91,11 @@ def mix_alloys(
             break
     if len(made) < parameters.count:
         logger.warning(
-            "Alloys: %d of %d not made, no structure takes their composition with atoms apart and "
-            "has not got it yet",
+            "Alloys: %d of %d not made: on the sites of %d structures each they came out unchanged, "
+            "twice or with atoms too close",
             parameters.count - len(made),
             parameters.count,
+            TRIES,
         )
     return lattices.derived(made)
 
@@ -102,9 +103,7 @@ def mix_alloys(
 class _Lattices:
     """The structures whose sites alloys may have, and the species' places on them."""
 
-    def __init__(
-        self, pes: PESData, supercells: PESData, parameters: AlloyParameters, seed: int
-    ):
+    def __init__(self, pes: PESData, supercells: PESData, parameters: AlloyParameters, seed: int):
         self.parameters = parameters
         self.species = np.array([atomic_numbers[s] for s in parameters.alloy_species])
         self.fixed = [atomic_numbers[s] for s in parameters.fixed_species]
@@ -121,7 +120,7 @@ class _Lattices:
                 "augmentation.alloys.enabled: false"
             )
         if not usable.all():
-            logger.info("Alloys: %d of %d structures have no site", (~usable).sum(), len(usable))
+            logger.info("Alloys: %d of %d structures are no use", (~usable).sum(), len(usable))
         self.pes = pes[usable]
         self.geometries = list(geometries(self.pes))
         self._rows = cycle(_in_turn(self.pes, seed))

@@ -12,7 +12,7 @@ def spread_over_simplex(count: int, species: int) -> np.ndarray:
     """Compositions that cover all possible ones evenly, the pure species first.
 
     The regular grid of fractions i/m with the largest m that has no more than ``count`` points;
-    the rest is filled by a Halton sequence, mapped to the simplex by the gaps of sorted numbers.
+    the rest lies between its points, as evenly as a sequence of irrational fractions does.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def spread_over_simplex(count: int, species: int) -> np.ndarray:
     pure = grid.max(axis=1) == 1
     points = np.concatenate([grid[pure], grid[~pure]])[:count]
     if len(points) < count:
-        points = np.concatenate([points, _halton(count - len(points), species)])
+        points = np.concatenate([points, _irrational(count - len(points), species)])
     return points
 
 
@@ -67,10 +67,16 @@ def _grid(steps: int, species: int) -> np.ndarray:
     return (np.diff(np.hstack([ends[0], bars, ends[1]]), axis=1) - 1) / steps
 
 
-def _halton(count: int, species: int) -> np.ndarray:
-    from scipy.stats import qmc
+def _irrational(count: int, species: int) -> np.ndarray:
+    """Compositions that fill the simplex evenly, none of them on a grid.
 
-    # The first point of the sequence is a corner.
-    numbers = qmc.Halton(species - 1, scramble=False).random(count + 1)[1:]
+    Multiples of powers of a generalised golden ratio, modulo 1, spread evenly over a cube; the gaps
+    between sorted coordinates spread as evenly over the simplex.
+    """
+    dimension, ratio = species - 1, 1.5
+    for _ in range(50):  # the solution of ratio^(dimension + 1) = ratio + 1
+        ratio = (ratio + 1) ** (1 / (dimension + 1))
+    steps = ratio ** -np.arange(1.0, dimension + 1)
+    numbers = np.outer(np.arange(1, count + 1), steps) % 1.0
     cuts = np.sort(np.column_stack([np.zeros(count), numbers, np.ones(count)]), axis=1)
     return np.diff(cuts, axis=1)

@@ -107,9 +107,7 @@ def _apply(old: PESData, changes: Sequence[Change], origin: str | None) -> PESDa
         g.numbers[c.atoms] if c.numbers is None else c.numbers
         for g, c in zip(geometries(old), changes, strict=True)
     ]
-    pbc = [
-        own if c.pbc is None else c.pbc for own, c in zip(old.pbc, changes, strict=True)
-    ]
+    pbc = [own if c.pbc is None else c.pbc for own, c in zip(old.pbc, changes, strict=True)]
     return old.replace(
         offsets=np.concatenate([[0], np.cumsum(counts)]),
         numbers=np.concatenate(numbers),

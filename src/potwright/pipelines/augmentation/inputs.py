@@ -60,11 +60,11 @@ def _refuse_flat_cell(geometry: Geometry, name: str) -> None:
 
 
 def _refuse_missing_vectors(geometry: Geometry, name: str) -> None:
-    missing = ~geometry.cell.any(axis=1)
-    if missing.any():
+    missing = [axis for axis, vector in zip("abc", geometry.cell, strict=True) if not vector.any()]
+    if missing:
         raise InputError(
-            f"{name}: its cell has no vector along {', '.join('abc'[i] for i in missing.nonzero()[0])}"
-            "; let augmentation.vacuum.enabled be true, or give it a cell with vacuum"
+            f"{name}: its cell has no vector along {', '.join(missing)}; let "
+            "augmentation.vacuum.enabled be true, or give it a cell with vacuum"
         )
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from potwright.errors import InputError
-from potwright.geometry import pad_vacuum, reduced_basis
+from potwright.geometry import pad_vacuum, reduced_basis, shortest_image
 from potwright.pes import PESData
 from potwright.pipelines.augmentation.derivation import Geometry, geometries
 
 SHELLS = 6
-"""Shells of neighbours whose correlations count, the n-th with weight 1/n."""
+"""Largest number of shells of neighbours whose correlations count, the n-th with weight 1/n."""
 
 GAP_ANGSTROM = 0.1
 """Distances that differ by more belong to different shells."""
@@ -50,7 +50,7 @@ class Quasirandom:
         except ImportError as error:
             raise InputError(
                 "augmentation.alloys.arrangement.type = 'special_quasirandom' needs the package "
-                "sqsgenerator: pip install 'potwright[sqs]', or choose type: random"
+                "sqsgenerator: pip install sqsgenerator, or choose type: random"
             ) from error
         self.library: Any = sqsgenerator
         self.iterations = iterations
@@ -78,6 +78,7 @@ class Quasirandom:
         positions, cell = pad_vacuum(lattice.positions, lattice.cell, lattice.pbc, VACUUM_ANGSTROM)
         # The library looks at the nearest images only, which is right in reduced cells.
         cell, _ = reduced_basis(cell, np.ones(3, dtype=bool))
+        shortest = shortest_image(lattice.cell, lattice.pbc)
         fractional = positions[sites] @ np.linalg.inv(cell) % 1.0
         structure = self.library.core.StructureDouble(cell, fractional, occupants.tolist())
         symbols = [chemical_symbols[z] for z in species]
@@ -91,25 +92,31 @@ class Quasirandom:
                 "species": occupants.tolist(),
             },
             "composition": [{"sites": list(range(len(sites))), **composition}],
-            "shell_radii": shell_radii(structure.distance_matrix),
+            "shell_radii": shell_radii(structure.distance_matrix, shortest / 2),
             "seed": [int(rng.integers(2**31))],
             "thread_config": [1],
         }
-        best = self.library.optimize(self.library.parse_config(configuration)).best()
-        return np.array(best.structure().species)
+        results = self.library.optimize(self.library.parse_config(configuration))
+        _, best = min(results, key=lambda result: result[0])
+        # The library returns equally good ones in an order that changes from run to run.
+        equal = sorted({tuple(result.structure().species) for result in best})
+        return np.array(equal[rng.integers(len(equal))])
 
     def _lattice_of(self, pes: PESData, i: int) -> Geometry | None:
         return self.lattices.get(str(pes.id[i])) or self.lattices.get(str(pes.parent[i]))
 
 
-def shell_radii(distances: np.ndarray) -> list[float]:
+def shell_radii(distances: np.ndarray, farthest: float) -> list[float]:
     """Radii that separate the first shells of neighbours, Å, beginning with 0.
 
     Parameters
     ----------
     distances
         Of all pairs of sites, shape (n, n), Å.
+    farthest
+        No shell but the first goes beyond this, Å: farther pairs also see each other's images.
     """
     ordered = np.sort(distances[np.triu_indices(len(distances), 1)])
     ends = ordered[np.append(np.diff(ordered) > GAP_ANGSTROM, True)]
-    return [0.0, *(ends[:SHELLS] + GAP_ANGSTROM / 2).tolist()]
+    within = max(1, int((ends <= farthest + GAP_ANGSTROM / 2).sum()))
+    return [0.0, *(ends[: min(within, SHELLS)] + GAP_ANGSTROM / 2).tolist()]

@@ -51,14 +51,14 @@ def remove_atoms(copies: PESData, parameters: VacancyParameters, seed: int) -> P
     Raises
     ------
     InputError
-        If no copy at all could lose so many atoms.
+        If no copy has so many atoms.
     """
     largest = int(copies.n_atoms.max(initial=0))
-    if len(copies) and largest - parameters.atoms < FEWEST_ATOMS:
+    if len(copies) and parameters.atoms > largest:
         raise InputError(
-            f"augmentation.vacancies.atoms = {parameters.atoms}: the largest structure has "
-            f"{largest} atoms, and {FEWEST_ATOMS} have to remain; take out fewer, make larger "
-            "supercells, or set augmentation.vacancies.enabled: false"
+            f"augmentation.vacancies.atoms = {parameters.atoms}: the largest structure has only "
+            f"{largest}; take out fewer, make larger supercells, or set "
+            "augmentation.vacancies.enabled: false"
         )
     drawn = _drawn(copies, parameters.fraction_of_copies, seed)
     changes = [
