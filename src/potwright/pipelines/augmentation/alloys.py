@@ -91,8 +91,8 @@ def mix_alloys(
             break
     if len(made) < parameters.count:
         logger.warning(
-            "Alloys: %d of %d not made: on the sites of %d structures each they came out unchanged, "
-            "twice or with atoms too close",
+            "Alloys: %d of %d not made: on the sites of %d structures each they came out "
+            "unchanged, twice or with atoms too close",
             parameters.count - len(made),
             parameters.count,
             TRIES,
