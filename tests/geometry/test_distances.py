@@ -53,7 +53,7 @@ def test_the_covalent_ratio_is_the_smallest_of_all_pairs(structure: Structure) -
 
 
 @given(structures(max_atoms=200))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_large_structures_agree_with_the_neighbour_list_of_ase(structure: Structure) -> None:
     positions, cell, pbc = structure
     found = nearest_neighbour_distances(*structure)

@@ -98,23 +98,24 @@ def better_sublattice(
 
     wanted = min_length - TOLERANCE_ANGSTROM
     last = known.index if known.length >= wanted else most
-    best = None
     for index in range(smallest_index(wanted), last + 1):
         # A known one of this index is as good, unless the shortest vector is longer.
         at_least = known.length + TOLERANCE_ANGSTROM if index == known.index else wanted
-        best = search.longest(index, max(at_least, wanted))
-        if best:
-            return best
-    if known.length < wanted:
-        at_least = known.length + TOLERANCE_ANGSTROM
-        index = smallest_index(at_least)
-        while index <= most:
-            found = search.longest(index, at_least)
-            if found:
-                best = found
-                at_least = found.length + TOLERANCE_ANGSTROM
-            index = max(index + 1, smallest_index(at_least))
-    return best
+        found = search.longest(index, max(at_least, wanted))
+        if found:
+            return found
+    if known.length >= wanted:
+        return None
+    # Large indices first: what they reach rules out most of the small ones.
+    best, index = known, most
+    while index >= smallest_index(best.length + TOLERANCE_ANGSTROM):
+        best = search.longest(index, best.length + TOLERANCE_ANGSTROM) or best
+        index -= 1
+    for index in range(smallest_index(best.length), best.index):
+        found = search.longest(index, best.length - TOLERANCE_ANGSTROM)
+        if found:
+            return found
+    return None if best is known else best
 
 
 class _Search:
@@ -126,7 +127,9 @@ class _Search:
         first_nonzero = last[np.arange(len(last)), (last != 0).argmax(axis=1)]
         half = first_nonzero > 0
         order = np.argsort(lengths[half], kind="stable")
-        self.vectors, self.lengths = combinations[half][order], lengths[half][order]
+        # Small integers: most of the time goes into divisions of them.
+        self.vectors = combinations[half][order].astype(np.int32)
+        self.lengths = lengths[half][order]
         self.area = area
 
     def longest(self, index: int, at_least: float) -> Sublattice | None:
@@ -173,31 +176,29 @@ def _third_row(above: np.ndarray, a: int, b: np.ndarray, d: int, f: int) -> np.n
     The lattice's points in the layer z = t·f are classes modulo the first two rows, numbered
     c + a·e; the sublattice holds those of class t·(c, e).
     """
-    classes = np.arange(a * d)
-    c, e = classes % a, classes // a
-    allowed = np.ones((len(b), a * d), dtype=bool)
+    which = np.repeat(np.arange(len(b), dtype=np.int32), a * d)
+    third = np.tile(np.arange(a * d, dtype=np.int32), len(b))
     for t in range(1, int(above[:, 2].max(initial=0)) // f + 1):
         x, y = above[above[:, 2] == t * f, :2].T
-        forbidden = np.zeros_like(allowed)
-        forbidden[np.arange(len(b))[:, None], _class_of(x, y, a, b, d)] = True
-        if t > 1:
-            forbidden = np.take_along_axis(forbidden, _class_of(t * c, t * e, a, b, d), axis=1)
-        allowed &= ~forbidden
-        if not allowed.any():
-            return None
-    which, third = np.argwhere(allowed)[0]
-    return np.array([[a, 0, 0], [b[which], d, 0], [c[third], e[third], f]])
+        forbidden = np.zeros((len(b), a * d), dtype=bool)
+        forbidden[np.arange(len(b))[:, None], _class_of(x, y, a, b[:, None], d)] = True
+        multiple = third if t == 1 else _class_of(t * (third % a), t * (third // a), a, b[which], d)
+        allowed = ~forbidden[which, multiple]
+        which, third = which[allowed], third[allowed]
+    if not len(which):
+        return None
+    return np.array([[a, 0, 0], [b[which[0]], d, 0], [third[0] % a, third[0] // a, f]], dtype=int)
 
 
 def _class_of(x: np.ndarray, y: np.ndarray, a: int, b: np.ndarray, d: int) -> np.ndarray:
-    """Classes of points modulo (a, 0) and (b, d), shape (len(b), len(x))."""
+    """Classes of points modulo (a, 0) and (b, d)."""
     rows, remainder = np.divmod(y, d)
-    return (x - rows * b[:, None]) % a + a * remainder
+    return (x - rows * b) % a + a * remainder
 
 
 def _passing(forbidden: np.ndarray, a: int, d: int) -> np.ndarray:
     """For which b the rows (a, 0), (b, d) hold none of ``forbidden`` (K, 2)."""
-    b = np.arange(a)
+    b = np.arange(a, dtype=np.int32)
     x, y = forbidden[forbidden[:, 1] % d == 0].T
     return b[((x - y // d * b[:, None]) % a != 0).all(axis=1)]
 
