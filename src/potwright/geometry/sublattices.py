@@ -94,7 +94,7 @@ def better_sublattice(
     search = _Search(*short_vectors(basis, reach + TOLERANCE_ANGSTROM), area=_area(basis[:2]))
 
     def smallest_index(length: float) -> int:
-        return int(np.ceil((length / HERMITE[dimension]) ** dimension / content - 1e-9))
+        return max(1, int(np.ceil((length / HERMITE[dimension]) ** dimension / content - 1e-9)))
 
     wanted = min_length - TOLERANCE_ANGSTROM
     last = known.index if known.length >= wanted else most

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import ase.io
 import numpy as np
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
@@ -203,6 +205,23 @@ def test_nothing_is_under_the_minimum_distance_and_nothing_twice(
     augmented = augment(inputs, copies=30, supercells=SMALL["supercells"] | mode, alloys=ALLOY)
     assert len(np.unique(augmented.id)) == len(augmented)
     assert not any(colliding_atoms(*g, 0.45).any() for g in geometries(augmented))
+
+
+@pytest.mark.shared
+def test_reference_structures_of_all_periodicities_are_augmented(shared_data: Path) -> None:
+    frames = ase.io.read(shared_data / "carbon_structures.extxyz", index=":")
+    initial = PESData.from_atoms(frames, labels="none", source=[f"frame {i}" for i in range(26)])
+    limit = {"max_atoms": 150}
+    silicon = {"alloy_species": ["C", "Si"], "allow_new_species": True, "count": 20}
+    augmented = augment(initial, copies=4, supercells=limit, slabs=limit, alloys=silicon)
+    counts = dict(zip(*np.unique(augmented.origin, return_counts=True), strict=True))
+    assert (counts["slab"], counts["cluster"], counts["isolated_atom"]) == (39, 20, 2)
+    assert counts["rattle"] + counts["vacancy"] == 4 * 26
+    assert len(np.unique(augmented.id)) == len(augmented)
+    assert not any(colliding_atoms(*g, 0.45).any() for g in geometries(augmented))
+    slabs = augmented[augmented.origin == "slab"]
+    assert slabs.n_atoms.max() <= 150
+    assert min(info["thickness_angstrom"] for info in slabs.info) >= 10
 
 
 def test_wrong_parameters_name_the_key() -> None:
