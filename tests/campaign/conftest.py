@@ -39,6 +39,8 @@ PARAMETERS: dict[str, Any] = {
         "strain": {"max_compressive_strain": 0.03, "max_tensile_strain": 0.05},
         "rattle": {"rattle_fraction": 0.1},
         "vacancies": {"enabled": False},
+        "clusters": {"enabled": False},
+        "slabs": {"enabled": False},
         "isolated_atoms": {"enabled": False},
     },
     "labelling": {
