@@ -17,9 +17,16 @@ from potwright.pipelines.augmentation.pipeline import create_pipeline
 SMALL: dict[str, Any] = {"copies": 10, "supercells": {"min_length_angstrom": 7, "max_atoms": 100}}
 
 
-def augment(initial: PESData, seed: int = 1, **changes: Any) -> PESData:
+def augment(
+    initial: PESData, seed: int = 1, trajectories: PESData | None = None, **changes: Any
+) -> PESData:
     parameters = AugmentationParameters.model_validate(SMALL | changes)
-    held = {"initial_structures": initial, "params:augmentation": parameters, "params:seed": seed}
+    held = {
+        "initial_structures": initial,
+        "initial_trajectories": trajectories or PESData.empty(),
+        "params:augmentation": parameters,
+        "params:seed": seed,
+    }
     catalog = DataCatalog({name: MemoryDataset(value) for name, value in held.items()})
     outputs = SequentialRunner().run(create_pipeline(), catalog)
     augmented: PESData = outputs["augmented_structures"].load()

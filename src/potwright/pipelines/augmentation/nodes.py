@@ -9,9 +9,11 @@ from potwright.pipelines.augmentation import (
     copies,
     inputs,
     isolated_atoms,
+    random_search,
     rattle,
     strain,
     supercells,
+    trajectories,
     vacancies,
 )
 from potwright.pipelines.augmentation.parameters import AugmentationParameters
@@ -61,27 +63,52 @@ def remove_atoms(
     return vacancies.remove_atoms(rattled_copies, augmentation.vacancies, seed)
 
 
-def add_isolated_atoms(prepared_inputs: PESData, augmentation: AugmentationParameters) -> PESData:
-    """One isolated atom of each species that occurs in the inputs."""
+def search_at_random(
+    prepared_inputs: PESData, augmentation: AugmentationParameters, seed: int
+) -> PESData:
+    """Draw random symmetric crystals of the inputs' compositions, or of given ones."""
+    if not (augmentation.enabled and augmentation.random_search.enabled):
+        return PESData.empty()
+    return random_search.random_crystals(prepared_inputs, augmentation, seed)
+
+
+def choose_frames(initial_trajectories: PESData, augmentation: AugmentationParameters) -> PESData:
+    """Take frames from the user's own trajectories, as they are apart from vacuum."""
+    if not augmentation.trajectories.enabled:
+        return PESData.empty()
+    return trajectories.choose_frames(initial_trajectories, augmentation)
+
+
+def add_isolated_atoms(
+    prepared_inputs: PESData,
+    random_crystals: PESData,
+    trajectory_frames: PESData,
+    augmentation: AugmentationParameters,
+) -> PESData:
+    """One isolated atom of each species that occurs in what will be labelled."""
     if not (augmentation.enabled and augmentation.isolated_atoms.enabled):
         return PESData.empty()
-    return isolated_atoms.isolated_atoms(prepared_inputs.species, augmentation.vacuum_angstrom)
+    present = [prepared_inputs, random_crystals, trajectory_frames]
+    species = sorted({number for structures in present for number in structures.species})
+    return isolated_atoms.isolated_atoms(species, augmentation.vacuum_angstrom)
 
 
 def collect_structures(
-    supercells: PESData, distorted_copies: PESData, isolated_atoms: PESData
+    supercells: PESData,
+    distorted_copies: PESData,
+    isolated_atoms: PESData,
+    random_crystals: PESData,
+    trajectory_frames: PESData,
 ) -> PESData:
     """Put everything together and drop exact duplicates."""
-    everything = PESData.concatenate([supercells, distorted_copies, isolated_atoms])
+    parts = [supercells, distorted_copies, isolated_atoms, random_crystals, trajectory_frames]
+    everything = PESData.concatenate(parts)
     distinct = everything.drop_duplicates()
-    duplicates = len(everything) - len(distinct)
     logger.info(
-        "Augmentation: %d structures (%d from inputs, %d copies, %d isolated atoms; "
-        "%d exact duplicates dropped)",
+        "Augmentation: %d structures (%d from inputs, %d copies, %d isolated atoms, %d random "
+        "crystals, %d frames of trajectories; %d exact duplicates dropped)",
         len(distinct),
-        len(supercells),
-        len(distorted_copies),
-        len(isolated_atoms),
-        duplicates,
+        *map(len, parts),
+        len(everything) - len(distinct),
     )
     return distinct

@@ -10,7 +10,7 @@ from potwright.pipelines.augmentation import nodes
 
 
 def create_pipeline(**_: Any) -> Pipeline:
-    """Inputs → supercells → distorted copies, and isolated atoms → augmented structures."""
+    """Inputs → supercells → distorted copies, and what is added to them → augmented structures."""
     parameters, seed = "params:augmentation", "params:seed"
     return Pipeline(
         [
@@ -46,14 +46,32 @@ def create_pipeline(**_: Any) -> Pipeline:
                 name="remove_atoms",
             ),
             Node(
+                nodes.search_at_random,
+                ["prepared_inputs", parameters, seed],
+                "random_crystals",
+                name="search_at_random",
+            ),
+            Node(
+                nodes.choose_frames,
+                ["initial_trajectories", parameters],
+                "trajectory_frames",
+                name="choose_frames",
+            ),
+            Node(
                 nodes.add_isolated_atoms,
-                ["prepared_inputs", parameters],
+                ["prepared_inputs", "random_crystals", "trajectory_frames", parameters],
                 "isolated_atoms",
                 name="add_isolated_atoms",
             ),
             Node(
                 nodes.collect_structures,
-                ["supercells", "distorted_copies", "isolated_atoms"],
+                [
+                    "supercells",
+                    "distorted_copies",
+                    "isolated_atoms",
+                    "random_crystals",
+                    "trajectory_frames",
+                ],
                 "augmented_structures",
                 name="collect_structures",
             ),

@@ -1,0 +1,76 @@
+"""A few steps downhill by a committee that is there already, cell and atoms together."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+
+import numpy as np
+from ase import Atoms
+
+from potwright.errors import InputError
+from potwright.execution import run_tasks
+from potwright.pipelines.augmentation.parameters import RelaxationParameters
+from potwright.potentials import load_committee
+
+logger = logging.getLogger(__name__)
+
+
+def relax(crystals: list[Atoms], parameters: RelaxationParameters) -> list[Atoms]:
+    """Relax crystals on the surface of a committee's mean.
+
+    Parameters
+    ----------
+    crystals
+        Periodic along all axes.
+    parameters
+        The committee's folder, how far, and where this runs.
+
+    Returns
+    -------
+    list of Atoms
+        In the order of ``crystals``, with ``relaxation_steps`` in ``info``. What fails, or ends in
+        numbers that are not finite, is left out and counted.
+
+    Raises
+    ------
+    InputError
+        If there is no such committee, or it does not know an element.
+    """
+    committee = load_committee(str(parameters.committee))  # refused here, not in each worker
+    relaxed: dict[int, Atoms] = {}
+    reasons = []
+    task = partial(_relax_one, parameters)
+    for outcome in run_tasks(task, crystals, parameters.executor, description="Relaxation"):
+        error = outcome.error
+        if error is None:
+            relaxed[outcome.index] = outcome.value
+        elif error.kind == InputError.__name__:
+            raise InputError(f"augmentation.random_search.relaxation: {error.message}")
+        else:
+            reasons.append(error.message)
+    if reasons:
+        logger.warning("Relaxation: %d crystals fail, one by: %s", len(reasons), reasons[0])
+    logger.info(
+        "Relaxation: %d of %d crystals, by %d members of %s",
+        len(relaxed),
+        len(crystals),
+        len(committee),
+        parameters.committee,
+    )
+    return [relaxed[i] for i in sorted(relaxed)]
+
+
+def _relax_one(parameters: RelaxationParameters, crystal: Atoms) -> Atoms:
+    from potwright.dynamics.integrators import relaxation
+
+    atoms = crystal.copy()
+    committee = load_committee(str(parameters.committee))
+    atoms.calc = committee.calculator(device=parameters.device)
+    limit = parameters.max_force_ev_per_angstrom
+    steps = list(relaxation(atoms, 3, 0.0, limit, parameters.steps).steps)
+    atoms.calc = None
+    if not (np.isfinite(atoms.positions).all() and np.isfinite(atoms.cell.array).all()):
+        raise ArithmeticError("coordinates are not finite after relaxation")
+    atoms.info["relaxation_steps"] = len(steps) - 1
+    return atoms
