@@ -121,8 +121,10 @@ def _report_labels(frames: PESData) -> None:
 
 
 def _padded(frames: PESData, files: np.ndarray, augmentation: AugmentationParameters) -> PESData:
-    """With vacuum; warnings about empty gaps come once a file rather than once a frame."""
-    first = np.unique(files, return_index=True)[1]
-    prepare_inputs(frames[np.sort(first)], augmentation)
+    """With vacuum; a warning about an empty gap comes once a file rather than once a frame."""
+    first = np.sort(np.unique(files, return_index=True)[1])
+    crystals = frames[first[frames.pbc[first].all(axis=1)]]
+    if len(crystals):
+        prepare_inputs(crystals, augmentation)
     silent = augmentation.model_copy(update={"suspicious_gap_angstrom": math.inf})
     return prepare_inputs(frames, silent)
