@@ -1,19 +1,11 @@
-"""Random search: symmetric crystals drawn at random, for what no input suggests.
-
-pyxtal (Fredericks et al., Comput. Phys. Commun. 261, 107810, 2021) draws a lattice of the kind that
-a space group asks for, and fills Wyckoff positions of the group with the atoms.
-"""
+"""Random search: symmetric crystals drawn at random, for what no input suggests."""
 
 from __future__ import annotations
 
 import logging
-import warnings
-from collections.abc import Iterable
-from itertools import combinations_with_replacement
 
 import numpy as np
 from ase import Atoms
-from ase.data import atomic_numbers, covalent_radii
 
 from potwright.geometry import smallest_covalent_ratio
 from potwright.pes import PESData
@@ -24,15 +16,13 @@ from potwright.pipelines.augmentation.parameters import (
 from potwright.pipelines.augmentation.random_compositions import Composition, compositions
 from potwright.pipelines.augmentation.relaxation import relax
 from potwright.pipelines.augmentation.supercells import build_supercells
+from potwright.pipelines.augmentation.symmetric_crystals import symmetric_crystal
 from potwright.randomness import generator
 
 logger = logging.getLogger(__name__)
 
-DRAWS = 200
-"""Space groups drawn for a structure before it is given up; most cannot hold a few atoms."""
-
-TRIES = 5
-"""Of those that can, how many are tried; pyxtal tries each with up to 400 arrangements."""
+DRAWS = 100
+"""Space groups drawn for a structure before it is given up; many cannot hold a few atoms."""
 
 HOPELESS = 3
 """So many structures in a row that could not be made end the search of a composition."""
@@ -113,20 +103,17 @@ def _search(
 def _crystal(
     composition: Composition, parameters: RandomSearchParameters, rng: np.random.Generator
 ) -> Atoms | None:
-    """One crystal, or none if the groups drawn cannot hold the atoms at their distances."""
+    """One crystal, or none if no group drawn can hold the atoms at their distances."""
     counts = composition.counts
     most = parameters.max_atoms // sum(counts.values())
-    tries = 0
+    fitting = [units for units in parameters.formula_units if units <= most]
     for _ in range(DRAWS):
-        units = int(rng.choice([units for units in parameters.formula_units if units <= most]))
+        units = int(rng.choice(fitting))
         group = int(rng.choice(parameters.space_groups or range(1, 231)))
         factor = float(rng.uniform(*parameters.volume_factor_range))
         atoms = {symbol: units * count for symbol, count in counts.items()}
-        if not _compatible(group, atoms):
-            continue
-        tries += 1
         volume = composition.volume * factor * sum(atoms.values())
-        crystal = _symmetric(group, atoms, volume, parameters.min_covalent_ratio, rng)
+        crystal = symmetric_crystal(group, atoms, volume, parameters.min_covalent_ratio, rng)
         if crystal and _smallest_ratio(crystal) >= parameters.min_covalent_ratio:
             crystal.info = {
                 "formula": composition.formula,
@@ -134,54 +121,7 @@ def _crystal(
                 "volume_factor": round(factor, 6),
             }
             return crystal
-        if tries == TRIES:
-            break
     return None
-
-
-def _compatible(group: int, atoms: dict[str, int]) -> bool:
-    """Whether Wyckoff positions of the space group add up to these numbers of atoms."""
-    from pyxtal.symmetry import Group
-
-    return bool(Group(group).check_compatible(list(atoms.values()))[0])
-
-
-def _symmetric(
-    group: int, atoms: dict[str, int], volume: float, ratio: float, rng: np.random.Generator
-) -> Atoms | None:
-    """A crystal of pyxtal's in a conventional cell of ``volume`` (Å³)."""
-    from pyxtal import pyxtal
-    from pyxtal.lattice import Lattice
-    from pyxtal.msg import VolumeError
-    from pyxtal.symmetry import Group
-
-    crystal = pyxtal()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of pyxtal, about each try
-        try:
-            lattice = Lattice(Group(group).lattice_type, volume, random_state=rng)
-        except VolumeError:
-            return None
-        crystal.from_random(
-            3,
-            group,
-            list(atoms),
-            list(atoms.values()),
-            lattice=lattice,
-            random_state=rng,
-            tm=_distances(atoms, ratio),
-            force_pass=True,
-        )
-    return crystal.to_ase() if crystal.valid else None
-
-
-def _distances(symbols: Iterable[str], ratio: float) -> object:
-    """The least distance (Å) of each pair of elements, as pyxtal wants it."""
-    from pyxtal.tolerance import Tol_matrix
-
-    radius = {symbol: covalent_radii[atomic_numbers[symbol]] for symbol in symbols}
-    pairs = combinations_with_replacement(radius, 2)
-    return Tol_matrix(*((a, b, ratio * (radius[a] + radius[b])) for a, b in pairs))
 
 
 def _smallest_ratio(atoms: Atoms) -> float:
