@@ -161,7 +161,7 @@ def test_what_cannot_be_made_is_counted_and_given_up(caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.WARNING):
         crystals = search(structures=9, **only)
     assert len(crystals) == 0
-    assert "only 0 of 9 crystals of Cu could be made, given up after 3 failures" in caplog.text
+    assert "only 0 of 9 crystals of Cu could be made, given up after 5 failures" in caplog.text
 
 
 def test_a_volume_that_cannot_hold_the_atoms_is_refused_at_once() -> None:

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 DRAWS = 100
 """Space groups drawn for a structure before it is given up; many cannot hold a few atoms."""
 
-HOPELESS = 3
+HOPELESS = 5
 """So many structures in a row that could not be made end the search of a composition."""
 
 
