@@ -8,6 +8,7 @@ from typing import Any
 import ase.io
 import numpy as np
 import pytest
+from ase.build import bulk
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
@@ -15,6 +16,7 @@ from potwright.errors import InputError
 from potwright.geometry import colliding_atoms
 from potwright.pes import PESData
 from potwright.pipelines.augmentation.derivation import geometries
+from potwright.pipelines.augmentation.nodes import choose_frames
 from potwright.pipelines.augmentation.parameters import AugmentationParameters
 from potwright.pipelines.augmentation.pipeline import create_pipeline
 
@@ -23,9 +25,16 @@ SMALL: dict[str, Any] = {"copies": 10, "supercells": {"min_length_angstrom": 7, 
 ALLOY = {"alloy_species": ["C", "H"], "count": 12}
 
 
-def augment(initial: PESData, seed: int = 1, **changes: Any) -> PESData:
+def augment(
+    initial: PESData, seed: int = 1, trajectories: PESData | None = None, **changes: Any
+) -> PESData:
     parameters = AugmentationParameters.model_validate(SMALL | changes)
-    held = {"initial_structures": initial, "params:augmentation": parameters, "params:seed": seed}
+    held = {
+        "initial_structures": initial,
+        "initial_trajectories": trajectories or PESData.empty(),
+        "params:augmentation": parameters,
+        "params:seed": seed,
+    }
     catalog = DataCatalog({name: MemoryDataset(value) for name, value in held.items()})
     outputs = SequentialRunner().run(create_pipeline(), catalog)
     augmented: PESData = outputs["augmented_structures"].load()
@@ -229,3 +238,42 @@ def test_wrong_parameters_name_the_key() -> None:
         AugmentationParameters.model_validate({"strain": {"max_tensile_strian": 0.1}})
     with pytest.raises(InputError, match=r"strain\.max_compressive_strain"):
         AugmentationParameters.model_validate({"strain": {"max_compressive_strain": 1.2}})
+
+
+def trajectory() -> PESData:
+    """Three frames of silicon, an element that no input has."""
+    frames = [bulk("Si", a=5.43 + 0.01 * i) for i in range(3)]
+    return PESData.from_atoms(frames, source=[f"run.traj#{i}" for i in range(3)])
+
+
+def test_frames_of_trajectories_enter_as_they_are(inputs: PESData) -> None:
+    """No supercells and no copies of them, but an isolated atom of each of their elements."""
+    frames = trajectory()
+    without, augmented = augment(inputs), augment(inputs, trajectories=frames)
+    assert set(augmented.id) - set(without.id) >= set(frames.id)
+    assert len(augmented) == len(without) + 3 + 1
+    of_run = augmented[augmented.origin == "trajectory"]
+    assert of_run.id.tolist() == frames.id.tolist()
+    assert of_run.group.tolist() == ["trajectory run.traj"] * 3
+    assert augmented[augmented.origin == "isolated_atom"].numbers.tolist() == [1, 6, 14]
+
+
+def test_frames_of_trajectories_enter_though_the_stage_is_skipped(inputs: PESData) -> None:
+    augmented = augment(inputs, trajectories=trajectory(), enabled=False)
+    assert augmented.origin.tolist() == ["initial"] * 4 + ["trajectory"] * 3
+
+
+def test_frames_of_trajectories_can_be_left_out(inputs: PESData) -> None:
+    off = AugmentationParameters.model_validate({"trajectories": {"enabled": False}})
+    assert len(choose_frames(trajectory(), off)) == 0
+
+
+def test_random_search_is_off_by_default_and_adds_crystals_when_on(inputs: PESData) -> None:
+    without = augment(inputs)
+    assert "random_search" not in without.origin
+    search = {"enabled": True, "structures": 4, "compositions": {"SiC": None}}
+    augmented = augment(inputs, random_search=search)
+    assert (augmented.origin == "random_search").sum() == 4
+    assert set(without.id) < set(augmented.id)
+    skipped = augment(inputs, random_search=search, enabled=False)
+    assert "random_search" not in skipped.origin

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from ase.data import atomic_numbers
-
 from potwright.pes import PESData
 from potwright.pipelines.augmentation import (
     alloys,
@@ -13,11 +11,13 @@ from potwright.pipelines.augmentation import (
     copies,
     inputs,
     isolated_atoms,
+    random_search,
     rattle,
     slabs,
     strain,
     substitutions,
     supercells,
+    trajectories,
     vacancies,
     vacuum,
 )
@@ -128,14 +128,35 @@ def mix_alloys(
     return alloys.mix_alloys(distorted_copies, supercells, augmentation.alloys, ratio, seed)
 
 
-def add_isolated_atoms(prepared_inputs: PESData, augmentation: AugmentationParameters) -> PESData:
-    """One isolated atom of each species that occurs in the inputs or in alloys."""
+def search_at_random(
+    prepared_inputs: PESData, augmentation: AugmentationParameters, seed: int
+) -> PESData:
+    """Draw random symmetric crystals of the inputs' compositions, or of given ones."""
+    if not (augmentation.enabled and augmentation.random_search.enabled):
+        return PESData.empty()
+    return random_search.random_crystals(prepared_inputs, augmentation, seed)
+
+
+def choose_frames(initial_trajectories: PESData, augmentation: AugmentationParameters) -> PESData:
+    """Take frames from the user's own trajectories, as they are apart from vacuum."""
+    if not augmentation.trajectories.enabled:
+        return PESData.empty()
+    return trajectories.choose_frames(initial_trajectories, augmentation)
+
+
+def add_isolated_atoms(
+    prepared_inputs: PESData,
+    alloys: PESData,
+    random_crystals: PESData,
+    trajectory_frames: PESData,
+    augmentation: AugmentationParameters,
+) -> PESData:
+    """One isolated atom of each species that occurs in what will be labelled."""
     if not (augmentation.enabled and augmentation.isolated_atoms.enabled):
         return PESData.empty()
-    species = set(prepared_inputs.species)
-    if augmentation.alloys.is_active:
-        species |= {atomic_numbers[symbol] for symbol in augmentation.alloys.alloy_species}
-    return isolated_atoms.isolated_atoms(sorted(species), augmentation.vacuum.min_gap_angstrom)
+    present = [prepared_inputs, alloys, random_crystals, trajectory_frames]
+    species = sorted({number for structures in present for number in structures.species})
+    return isolated_atoms.isolated_atoms(species, augmentation.vacuum.min_gap_angstrom)
 
 
 def collect_structures(*strategies: PESData) -> PESData:

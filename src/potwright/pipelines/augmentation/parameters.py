@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal, Self
 
 from ase.data import atomic_numbers
-from pydantic import AfterValidator, Field, model_validator
+from ase.formula import Formula
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from potwright.execution import ExecutorParameters, LocalExecutor
 from potwright.parameters import Parameters
 
 SUM_TOLERANCE = 1e-6
@@ -172,6 +174,123 @@ class IsolatedAtomParameters(Parameters):
     enabled: bool = True
 
 
+class RelaxationParameters(Parameters):
+    """A few steps downhill on the surface of a committee that is there already.
+
+    Attributes
+    ----------
+    committee
+        Folder of a trained committee, such as an earlier campaign's; None: no relaxation.
+    steps
+        At most.
+    max_force_ev_per_angstrom
+        Smaller forces, and stresses of as much per atom, end it before.
+    executor, device
+        Where it runs.
+    """
+
+    committee: str | None = None
+    steps: int = Field(default=20, ge=1)
+    max_force_ev_per_angstrom: float = Field(default=0.1, gt=0)
+    executor: ExecutorParameters = LocalExecutor()
+    device: str = "auto"
+
+
+class RandomSearchParameters(Parameters):
+    """Random symmetric crystals.
+
+    Attributes
+    ----------
+    structures
+        How many in all, shared out evenly over the compositions.
+    compositions
+        Volume per atom by formula, Å³; None: estimated. Empty: the reduced formulas of the inputs.
+    formula_units
+        Each structure has one of these numbers of formula units, drawn at random.
+    max_atoms
+        Numbers of formula units that need more atoms are not drawn.
+    volume_factor_range
+        A structure's volume is that of its composition times a number drawn from this range.
+    space_groups
+        Drawn from these; None: from all 230.
+    min_covalent_ratio
+        Smallest distance of a pair, over the sum of its covalent radii.
+    replicate
+        Whether crystals are replicated as ``supercells`` says.
+    relaxation
+        By a committee that is there already.
+    """
+
+    enabled: bool = False
+    structures: int = Field(default=50, ge=1)
+    compositions: dict[str, float | None] = Field(default_factory=dict)
+    formula_units: list[int] = Field(default=[1, 2, 3, 4, 6, 8], min_length=1)
+    max_atoms: int = Field(default=32, ge=1)
+    volume_factor_range: tuple[float, float] = (0.8, 1.4)
+    space_groups: list[int] | None = Field(default=None, min_length=1)
+    min_covalent_ratio: float = Field(default=0.7, gt=0)
+    replicate: bool = False
+    relaxation: RelaxationParameters = RelaxationParameters()
+
+    @field_validator("compositions")
+    @classmethod
+    def _are_formulas(cls, compositions: dict[str, float | None]) -> dict[str, float | None]:
+        for formula, volume in compositions.items():
+            try:
+                empty = not len(Formula(formula, strict=True))
+            except ValueError:
+                empty = True
+            if empty:
+                raise ValueError(f"{formula!r} is not a formula such as SiC or MoTe2")
+            if volume is not None and volume <= 0:
+                raise ValueError(f"the volume per atom of {formula} must be positive, or null")
+        return compositions
+
+    @field_validator("formula_units", "space_groups")
+    @classmethod
+    def _count_from_one(cls, numbers: list[int] | None) -> list[int] | None:
+        if any(number < 1 for number in numbers or []):
+            raise ValueError("numbers start at 1")
+        return numbers
+
+    @field_validator("space_groups")
+    @classmethod
+    def _are_space_groups(cls, groups: list[int] | None) -> list[int] | None:
+        if any(group > 230 for group in groups or []):
+            raise ValueError("there are 230 space groups")
+        return groups
+
+    @model_validator(mode="after")
+    def _ranges_in_order(self) -> Self:
+        low, high = self.volume_factor_range
+        if not 0 < low <= high:
+            raise ValueError("volume_factor_range must be two positive numbers, the smaller first")
+        for formula in self.compositions:
+            if len(Formula(formula)) * min(self.formula_units) > self.max_atoms:
+                raise ValueError(f"no number of formula_units of {formula} fits into max_atoms")
+        return self
+
+
+class TrajectoryParameters(Parameters):
+    """Which frames of the user's own trajectories are labelled.
+
+    Attributes
+    ----------
+    every
+        Each how manieth frame is looked at.
+    min_rms_displacement_angstrom
+        A frame whose atoms have moved less than this since the last one kept, root mean square, is
+        left out as a near-duplicate; None: none is.
+    max_frames
+        At most so many of each trajectory, spread evenly over it; None: all.
+    """
+
+    enabled: bool = True
+    every: int = Field(default=1, ge=1)
+    min_rms_displacement_angstrom: float | None = Field(default=None, gt=0)
+    max_frames: int | None = Field(default=100, ge=1)
+
+
 class AugmentationParameters(Parameters):
     """The whole stage; with ``enabled: false`` the inputs only get their vacuum."""
 
@@ -189,3 +308,5 @@ class AugmentationParameters(Parameters):
     substitutions: SubstitutionParameters = SubstitutionParameters()
     alloys: AlloyParameters = AlloyParameters()
     isolated_atoms: IsolatedAtomParameters = IsolatedAtomParameters()
+    random_search: RandomSearchParameters = RandomSearchParameters()
+    trajectories: TrajectoryParameters = TrajectoryParameters()

@@ -33,7 +33,13 @@ def create_pipeline(**_: Any) -> Pipeline:
                 SEED,
             ),
             _strategy(nodes.mix_alloys, ["supercells", "distorted_copies"], "alloys", SEED),
-            _strategy(nodes.add_isolated_atoms, ["prepared_inputs"], "isolated_atoms"),
+            _strategy(nodes.search_at_random, ["prepared_inputs"], "random_crystals", SEED),
+            _strategy(nodes.choose_frames, ["initial_trajectories"], "trajectory_frames"),
+            _strategy(
+                nodes.add_isolated_atoms,
+                ["prepared_inputs", "alloys", "random_crystals", "trajectory_frames"],
+                "isolated_atoms",
+            ),
             Node(
                 nodes.collect_structures,
                 [
@@ -43,6 +49,8 @@ def create_pipeline(**_: Any) -> Pipeline:
                     "slabs",
                     "substitutions",
                     "alloys",
+                    "random_crystals",
+                    "trajectory_frames",
                     "isolated_atoms",
                 ],
                 "augmented_structures",
