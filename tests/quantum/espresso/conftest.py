@@ -21,7 +21,7 @@ FILES = {
     "Fe": "Fe.pbe-nd-rrkjus.UPF",
     "H": "H.pbe-kjpaw.UPF",
 }
-PACKAGES = "quantum-espresso quantum-espresso-data"
+MPIRUN = "/usr/bin/mpirun"  # not that of the Python package mpich, which cannot start this pw.x
 
 
 def write_family(path: Path, folder: Path, files: dict[str, str], cutoffs=(30.0, 240.0)) -> None:
@@ -43,13 +43,31 @@ def write_family(path: Path, folder: Path, files: dict[str, str], cutoffs=(30.0,
 def debian_family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The JSON file; skips where pw.x is not installed, fails where it must be."""
     if not (shutil.which("pw.x") and DEBIAN.is_dir()):
-        message = f"needs Quantum ESPRESSO: apt-get install {PACKAGES}"
-        if os.environ.get("POTWRIGHT_REQUIRE_QE"):
-            pytest.fail(message)
-        pytest.skip(message)
+        _lacking("quantum-espresso quantum-espresso-data")
     path = tmp_path_factory.mktemp("family") / "family.json"
     write_family(path, DEBIAN, FILES)
     return path
+
+
+def _lacking(packages: str) -> None:
+    message = f"needs Quantum ESPRESSO: apt-get install {packages}"
+    if os.environ.get("POTWRIGHT_REQUIRE_QE"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(params=["serial", "mpi"])
+def command(request: pytest.FixtureRequest) -> str:
+    """pw.x alone, and two processes of it."""
+    return "pw.x" if request.param == "serial" else request.getfixturevalue("mpi_command")
+
+
+@pytest.fixture
+def mpi_command() -> str:
+    """pw.x on two processes."""
+    if not Path(MPIRUN).exists():
+        _lacking("openmpi-bin")
+    return f"{MPIRUN} --oversubscribe -np 2 pw.x"
 
 
 @pytest.fixture

@@ -142,7 +142,6 @@ def wait_for(condition, seconds=30.0):
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="reads Linux's /proc")
-@pytest.mark.parametrize("command", ["pw.x", "/usr/bin/mpirun --oversubscribe -np 2 pw.x"])
 def test_a_run_whose_pw_x_is_killed_is_classed_as_killed(espresso, diamond, tmp_path, command):
     engine, results = espresso(command=command, version="6.7", **HOURS), []
     thread = threading.Thread(target=lambda: results.append(try_label(engine, diamond)))
@@ -168,16 +167,21 @@ try_label(engine, atoms)
 
 
 @pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="reads Linux's /proc")
-@pytest.mark.parametrize("command", ["pw.x", "/usr/bin/mpirun --oversubscribe -np 2 pw.x"])
-def test_pw_x_ends_with_the_worker_that_started_it(espresso, diamond, tmp_path, command):
+@pytest.mark.parametrize("whole_group", [False, True], ids=["the worker", "its process group"])
+def test_pw_x_ends_with_the_worker_that_started_it(
+    espresso, diamond, tmp_path, command, whole_group
+):
     path = tmp_path / "task"
     engine = espresso(command=command, version="6.7", **HOURS)
     path.write_bytes(pickle.dumps((engine, diamond)))
     script = textwrap.dedent(SCRIPT).format(path=str(path))
-    worker = subprocess.Popen([sys.executable, "-c", script])
+    worker = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
     scratch = tmp_path / "scratch"
     wait_for(lambda: processes_of("pw.x", cwd=scratch))
-    worker.kill()
+    if whole_group:  # what scancel does
+        os.killpg(worker.pid, signal.SIGTERM)
+    else:
+        worker.kill()
     worker.wait()
     wait_for(lambda: not processes_of("pw.x", cwd=scratch), seconds=15)
     wait_for(lambda: list(scratch.iterdir()) == [], seconds=15)  # nor is anything left of it

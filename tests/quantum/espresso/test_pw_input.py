@@ -94,6 +94,9 @@ def test_a_mesh_of_one_is_written_as_gamma(paper_engine, written):
     assert "K_POINTS gamma" in cards
     _, cards = written(paper_engine(kpoint_distance_per_angstrom=1.0), graphene(vacuum=5.0))
     assert "K_POINTS automatic\n3 3 1  0 0 0" in cards
+    cutoff = paper_engine(kpoint_distance_per_angstrom=3.0, assume_isolated=["2D"])
+    _, cards = written(cutoff, graphene(vacuum=5.0))
+    assert "K_POINTS automatic\n1 1 1  0 0 0" in cards  # for which that code is wrong
 
 
 # ---------------------------------------------------------------- recoveries

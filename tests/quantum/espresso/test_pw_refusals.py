@@ -87,7 +87,6 @@ def test_a_file_of_other_content_is_refused(block, tmp_path):
         ({"command": "pw_of_nobody.x", "version": None}, "'pw_of_nobody.x' is not found"),
         ({"command": "mpirun -np 2 nothing/pw.x", "version": None}, "is not found"),
         ({"command": "true", "version": None}, "does not tell a version"),
-        ({"scratch_folder": "/proc/nowhere"}, "scratch_folder"),
     ],
 )
 def test_other_mistakes_are_named_too(block, fields, message):
@@ -134,6 +133,11 @@ def test_the_real_pw_x_takes_good_settings_in_a_dry_run(espresso, tmp_path, capl
         engine.model_copy(update={"kpoint_distance_per_angstrom": 0.01}).verify()
     assert not caplog.records
     assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_refused(espresso):
+    with pytest.raises(InputError, match=r"engine\.scratch_folder = '/proc/nowhere'"):
+        espresso(scratch_folder="/proc/nowhere").verify()
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,21 @@ from ase.data import atomic_numbers
 from pydantic import Field, field_validator, model_validator
 
 from potwright.errors import InputError
-from potwright.geometry import is_degenerate
 from potwright.parameters import Parameters
 from potwright.quantum.engines.espresso import namelists
-from potwright.quantum.engines.espresso.calculator import PwCalculator, Run, dry_run
+from potwright.quantum.engines.espresso.calculator import PwCalculator, dry_run
 from potwright.quantum.engines.espresso.program import installed_version
-from potwright.quantum.engines.espresso.protocols import PROTOCOLS, kpoint_mesh
+from potwright.quantum.engines.espresso.protocols import PROTOCOLS
 from potwright.quantum.engines.espresso.pseudopotentials import (
     Pseudopotential,
+    cutoffs_ry,
     family_file,
     read_family,
+    refuse_low_cutoffs,
     verify_files,
 )
-from potwright.quantum.engines.espresso.recoveries import RecoveryName, path_of
-from potwright.quantum.label import BAD_INPUT, CalculationError
+from potwright.quantum.engines.espresso.recoveries import RecoveryName
+from potwright.quantum.engines.espresso.runs import run_for
 from potwright.quantum.level_of_theory import LevelOfTheory
 
 WHERE = "labelling.engine"
@@ -171,22 +172,15 @@ class QuantumEspressoEngine(Parameters):
         """
         namelists.check_further_input(self.further_input)
         largest = max(map(abs, self.starting_magnetisation.values()), default=0.0)
-        if largest > 1 and self._numbers() < MAGNETONS_SINCE:
+        if largest > 1 and self.version_numbers() < MAGNETONS_SINCE:
             raise InputError(
                 f"{WHERE}.starting_magnetisation: {largest} is above 1, but up to version 7.2 pw.x "
                 f"({self.exact_version()} here) wants a fraction of the valence electrons"
             )
-        entries = self._entries()
+        entries = self.entries()
         verify_files(entries, self.pseudopotential_folder)
-        self._refuse_low_cutoffs(entries)
-        for name in ("scratch_folder", "keep_failed_folder"):
-            folder = getattr(self, name)
-            try:
-                if folder is not None:
-                    folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(f"{WHERE}.{name} = '{folder}': {error}") from error
-        if self._numbers() < RIGHT_FERMI_LEVEL_SINCE and self.smearing in NOT_MONOTONIC:
+        refuse_low_cutoffs(entries, self.wavefunction_cutoff_ry, self.density_cutoff_ry)
+        if self.version_numbers() < RIGHT_FERMI_LEVEL_SINCE and self.smearing in NOT_MONOTONIC:
             logger.warning(
                 "pw.x %s can take a wrong Fermi level where a structure has a gap and the smearing "
                 "is %s: energies then jump by about 10 meV between neighbouring structures; use a "
@@ -195,20 +189,18 @@ class QuantumEspressoEngine(Parameters):
                 self.smearing,
             )
         if self.version is None:
+            self._make_folders()
             crystal = Atoms(self.species, cell=np.eye(3), pbc=True)
-            dry_run(self.make_calculator(crystal).run, self.species)
+            dry_run(run_for(self, crystal), self.species)
 
-    def _refuse_low_cutoffs(self, entries: dict[str, Pseudopotential]) -> None:
-        for name in ("wavefunction_cutoff_ry", "density_cutoff_ry"):
-            given = getattr(self, name)
-            symbol, entry = max(entries.items(), key=lambda item: getattr(item[1], name))
-            least = getattr(entry, name)
-            if given is not None and given < least:
-                raise InputError(
-                    f"{WHERE}.{name} = {given}: below the {least} Ry that the family of "
-                    f"pseudopotentials recommends for {symbol}; give at least that, or null to "
-                    "take it"
-                )
+    def _make_folders(self) -> None:
+        for name in ("scratch_folder", "keep_failed_folder"):
+            folder = getattr(self, name)
+            try:
+                if folder is not None:
+                    folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InputError(f"{WHERE}.{name} = '{folder}': {error}") from error
 
     # ---------------------------------------------------------------- what the labels depend on
 
@@ -228,10 +220,12 @@ class QuantumEspressoEngine(Parameters):
 
     def level_of_theory(self) -> LevelOfTheory:
         """What is converged to; the protocol by its figures, pseudopotentials by checksum."""
-        entries = self._entries()
-        wavefunction, density = self._cutoffs(entries)
+        entries = self.entries()
+        wavefunction, density = cutoffs_ry(
+            entries, self.wavefunction_cutoff_ry, self.density_cutoff_ry
+        )
         settings: dict[str, Any] = {
-            **self._sampling(),
+            **self.sampling(),
             "smearing": self.smearing,
             "wavefunction_cutoff_ry": wavefunction,
             "density_cutoff_ry": density,
@@ -255,8 +249,6 @@ class QuantumEspressoEngine(Parameters):
         state = super().__getstate__()
         return state | {"__dict__": state["__dict__"] | {"version": self.exact_version()}}
 
-    # ---------------------------------------------------------------- one calculation
-
     def make_calculator(self, structure: Atoms, recovery: str = "") -> PwCalculator:
         """One run of pw.x, in a directory of its own.
 
@@ -265,92 +257,21 @@ class QuantumEspressoEngine(Parameters):
         CalculationError
             If the structure has no cell, or is not as a correction wants it.
         """
-        if structure.pbc.any() and is_degenerate(structure.cell.array, np.ones(3, dtype=bool)):
-            message = "the cell has no volume, and plane waves need one; add vacuum"
-            raise CalculationError(BAD_INPUT, message)
-        present = list(dict.fromkeys(structure.symbols))
-        entries = self._entries()
-        system, cards, momenta = namelists.hubbard(
-            self.hubbard_u_ev, self.hubbard_projectors, present, self._numbers()
-        )
-        return PwCalculator(
-            Run(
-                namelists=self._namelists(structure, recovery, entries, system),
-                kpoints=kpoint_mesh(
-                    structure.cell.array,
-                    structure.pbc,
-                    self._sampling()["kpoint_distance_per_angstrom"],
-                ),
-                pseudopotentials={symbol: entries[symbol].filename for symbol in present},
-                cards=cards,
-                magnetisation=self.starting_magnetisation or None,
-                command=self.command,
-                version=".".join(map(str, self._numbers())),
-                checksums=frozenset(entry.md5 for entry in entries.values()),
-                momenta=momenta,
-                min_vacuum_angstrom=self.min_vacuum_angstrom,
-                walltime_seconds=self.walltime_seconds,
-                scratch_folder=self.scratch_folder,
-                keep_failed_folder=self.keep_failed_folder,
-            )
-        )
-
-    def _namelists(
-        self,
-        structure: Atoms,
-        recovery: str,
-        entries: dict[str, Pseudopotential],
-        hubbard: dict[str, Any],
-    ) -> dict[str, dict[str, Any]]:
-        sampling = self._sampling()
-        wavefunction, density = self._cutoffs(entries)
-        threshold = sampling.get("scf_threshold_ry")
-        if threshold is None:
-            threshold = sampling["scf_threshold_ry_per_atom"] * len(structure)
-        own: dict[str, dict[str, Any]] = {
-            "control": {
-                "calculation": "scf",
-                "tprnfor": True,
-                "tstress": bool(structure.pbc.any()),
-                "disk_io": "none",
-                "outdir": "./",
-                "pseudo_dir": str(self.pseudopotential_folder.resolve()),
-            },
-            "system": {
-                "ecutwfc": wavefunction,
-                "ecutrho": density,
-                "occupations": "smearing",
-                "smearing": self.smearing,
-                "degauss": sampling["smearing_width_ry"],
-                **({"nspin": 2} if self.starting_magnetisation else {}),
-                **({"vdw_corr": self.vdw_corr} if self.vdw_corr else {}),
-                **namelists.isolation(self.assume_isolated, structure),
-                **hubbard,
-            },
-            "electrons": {"conv_thr": threshold},
-        }
-        path = path_of(recovery, self.mixing_beta, self.electron_maxstep)
-        merged = {name: own[name] | self.further_input.get(name, {}) for name in own}
-        return merged | {"electrons": merged["electrons"] | path}
+        return PwCalculator(run_for(self, structure, recovery))
 
     # ---------------------------------------------------------------- the settings, resolved
 
-    def _numbers(self) -> tuple[int, int]:
+    def version_numbers(self) -> tuple[int, int]:
+        """Major and minor."""
         major, minor = self.exact_version().split(".")[:2]
         return int(major), int(minor)
 
-    def _entries(self) -> dict[str, Pseudopotential]:
+    def entries(self) -> dict[str, Pseudopotential]:
+        """Pseudopotentials by species, as the family says."""
         path = family_file(self.pseudopotential_folder, self.pseudopotential_family)
         return read_family(path, self.species, self.pseudopotential_folder)
 
-    def _cutoffs(self, entries: dict[str, Pseudopotential]) -> tuple[float, float]:
-        """Of wavefunctions and density, Ry."""
-        wavefunction = max(entry.wavefunction_cutoff_ry for entry in entries.values())
-        density = max(entry.density_cutoff_ry for entry in entries.values())
-        chosen = self.wavefunction_cutoff_ry or wavefunction
-        return chosen, self.density_cutoff_ry or density * chosen / wavefunction
-
-    def _sampling(self) -> dict[str, float]:
+    def sampling(self) -> dict[str, float]:
         """k-points, smearing and threshold: as given, else as the protocol says."""
         figures = dict(vars(PROTOCOLS[self.protocol]))
         if self.scf_threshold_ry is not None:

@@ -21,6 +21,7 @@ import time
 
 POLL_SECONDS = 0.2
 GRACE_SECONDS = 5.0
+LINGER_SECONDS = 1.0
 NOT_FOUND = 127
 
 
@@ -36,6 +37,10 @@ def main(parent: int, folder: str, command: list[str]) -> int:
         return NOT_FOUND
     threading.Thread(target=watch, args=(parent, program, asked_to_end), daemon=True).start()
     code = program.wait()
+    # a signal to the whole group, such as scancel's, may reach this process before its parent
+    deadline = time.monotonic() + (LINGER_SECONDS if asked_to_end.is_set() else 0)
+    while os.getppid() == parent and time.monotonic() < deadline:
+        time.sleep(0.02)
     if os.getppid() != parent:
         shutil.rmtree(folder, ignore_errors=True)
     return 128 - code if code < 0 else code

@@ -110,6 +110,38 @@ def verify_files(entries: dict[str, Pseudopotential], folder: Path) -> None:
             )
 
 
+def cutoffs_ry(
+    entries: dict[str, Pseudopotential], wavefunction: float | None, density: float | None
+) -> tuple[float, float]:
+    """Cutoffs of wavefunctions and density, Ry: as given, else the largest of the family's.
+
+    With a larger cutoff of the wavefunctions, that of the density grows in proportion.
+    """
+    recommended = max(entry.wavefunction_cutoff_ry for entry in entries.values())
+    of_density = max(entry.density_cutoff_ry for entry in entries.values())
+    chosen = wavefunction or recommended
+    return chosen, density or of_density * chosen / recommended
+
+
+def refuse_low_cutoffs(
+    entries: dict[str, Pseudopotential], wavefunction: float | None, density: float | None
+) -> None:
+    """Find cutoffs below what the family recommends.
+
+    Raises
+    ------
+    InputError
+        Naming the element that needs more.
+    """
+    for name, given in (("wavefunction_cutoff_ry", wavefunction), ("density_cutoff_ry", density)):
+        least, symbol = max((getattr(entry, name), symbol) for symbol, entry in entries.items())
+        if given is not None and given < least:
+            raise InputError(
+                f"{WHERE}.{name} = {given}: below the {least} Ry that the family of "
+                f"pseudopotentials recommends for {symbol}; give at least that, or null to take it"
+            )
+
+
 def _entry(entry: Any, symbol: str, path: Path) -> Pseudopotential:
     try:
         return Pseudopotential(
