@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ def untrained(path, seed):
     torch.manual_seed(seed)
     torch.set_default_dtype(torch.float64)
     interaction = interaction_classes["RealAgnosticInteractionBlock"]
+    warnings.simplefilter("ignore")  # MACE's own; pytest restores the filters after the test
     model = MACE(
         r_max=4.0,
         num_bessel=4,

@@ -140,6 +140,11 @@ class NotANumber(FreeEnergy):
         self.results["forces"][0, 0] = np.nan
 
 
+class Quits(FreeEnergy):
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        sys.exit(3)
+
+
 def of_this_module(name):
     return ASEEngine(type="ase", calculator=f"{__name__}.{name}")
 
@@ -184,6 +189,7 @@ def test_what_a_worker_runs_gives_labels_or_failures_and_never_raises():
     assert failure.message == "UnphysicalResultError: energy or forces are not finite"
     assert "not finite" in failure.details.splitlines()[-1]
     assert failure.attempts == ()  # it knows no recoveries
+    assert try_label(of_this_module("Quits"), bulk("Cu")).message == "SystemExit: 3"
 
 
 @dataclass(frozen=True)

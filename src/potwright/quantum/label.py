@@ -195,16 +195,16 @@ def failure_reason(kind: str, message: str) -> str:
 
 def _climb(
     engine: Engine, structure: Atoms
-) -> tuple[Label | None, tuple[Attempt, ...], Exception | None]:
+) -> tuple[Label | None, tuple[Attempt, ...], BaseException | None]:
     """As asked for, then recovery by recovery as long as nothing else is wrong than convergence."""
     begin = time.perf_counter()
     attempts: tuple[Attempt, ...] = ()
-    error: Exception | None = None
+    error: BaseException | None = None
     for recovery in ("", *engine.recoveries):
         start = time.perf_counter()
         try:
             label = _calculate(engine, structure, recovery)
-        except Exception as raised:  # noqa: BLE001 - engines raise what they like; all is recorded
+        except (Exception, SystemExit) as raised:  # noqa: BLE001 - engines raise what they like
             attempt = _failed(raised, recovery, time.perf_counter() - start)
             attempts, error = (*attempts, attempt), raised
             if attempt.reason != NOT_CONVERGED:
@@ -234,7 +234,7 @@ def _calculate(engine: Engine, structure: Atoms, recovery: str) -> Label:
     return Label(energy, forces, stress, time.perf_counter() - start)
 
 
-def _failed(error: Exception, recovery: str, seconds: float) -> Attempt:
+def _failed(error: BaseException, recovery: str, seconds: float) -> Attempt:
     if isinstance(error, CalculationError):
         return Attempt(recovery, error.reason, error.message, error.details, seconds)
     kind, told = type(error).__name__, traceback.format_exception(error)
