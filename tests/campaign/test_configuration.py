@@ -99,7 +99,7 @@ def test_a_key_of_another_type_is_refused(tmp_path):
         ),
         (
             {"labelling": {"engine": {"type": "vasp"}}},
-            "labelling.engine.type = 'vasp': no such type; did you mean 'ase'? (allowed: ase, tb",
+            "labelling.engine.type = 'vasp': no such type; did you mean 'ase'? (allowed: ase, comm",
         ),
         ({"labelling": {"engine": {"type": "ase"}}}, "labelling.engine.calculator: required"),
         ({"seed": "one"}, "seed = 'one': Input should be a valid integer"),

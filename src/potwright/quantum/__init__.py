@@ -7,21 +7,40 @@
 -137.968
 """
 
-from potwright.quantum.engines import ASEEngine, Engine, EngineParameters, TBLiteEngine
-from potwright.quantum.label import Attempt, Label, LabelFailure, compute_label, failure_reason
+from potwright.quantum.engines import (
+    ASEEngine,
+    CommitteeEngine,
+    Engine,
+    EngineParameters,
+    QuantumEspressoEngine,
+    TBLiteEngine,
+)
+from potwright.quantum.label import (
+    Attempt,
+    CalculationError,
+    Label,
+    LabelFailure,
+    compute_label,
+    failure_reason,
+    try_label,
+)
 from potwright.quantum.level_of_theory import LevelOfTheory
 from potwright.quantum.store import LabelStore
 
 __all__ = [
     "ASEEngine",
     "Attempt",
+    "CalculationError",
+    "CommitteeEngine",
     "Engine",
     "EngineParameters",
     "Label",
     "LabelFailure",
     "LabelStore",
     "LevelOfTheory",
+    "QuantumEspressoEngine",
     "TBLiteEngine",
     "compute_label",
     "failure_reason",
+    "try_label",
 ]

@@ -17,8 +17,8 @@ from potwright.quantum import (
     Label,
     LabelFailure,
     LabelStore,
-    compute_label,
     failure_reason,
+    try_label,
 )
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def label_structures(
     )
     structures = todo.to_atoms()
     for outcome in run_tasks(
-        partial(compute_label, engine), structures, executor, description="Labelling"
+        partial(try_label, engine), structures, executor, description="Labelling"
     ):
         id, result = str(todo.id[outcome.index]), _result(outcome)
         store.add(id, structures[outcome.index], level, result, int(todo.iteration[outcome.index]))
@@ -120,7 +120,7 @@ def labelled(candidates: PESData, outcomes: LabellingOutcomes) -> PESData:
 
 def _result(outcome: Outcome) -> Label | LabelFailure:
     if outcome.error is None:
-        assert isinstance(outcome.value, Label)
+        assert isinstance(outcome.value, Label | LabelFailure)
         return outcome.value
     error = outcome.error
     return LabelFailure(

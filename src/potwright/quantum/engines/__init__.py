@@ -9,9 +9,21 @@ from typing import Annotated
 from pydantic import Field
 
 from potwright.quantum.engines.ase_calculator import ASEEngine
+from potwright.quantum.engines.committee import CommitteeEngine
+from potwright.quantum.engines.espresso import QuantumEspressoEngine
 from potwright.quantum.engines.protocol import Engine
 from potwright.quantum.engines.tblite import TBLiteEngine
 
-EngineParameters = Annotated[TBLiteEngine | ASEEngine, Field(discriminator="type")]
+EngineParameters = Annotated[
+    TBLiteEngine | QuantumEspressoEngine | CommitteeEngine | ASEEngine,
+    Field(discriminator="type"),
+]
 
-__all__ = ["ASEEngine", "Engine", "EngineParameters", "TBLiteEngine"]
+__all__ = [
+    "ASEEngine",
+    "CommitteeEngine",
+    "Engine",
+    "EngineParameters",
+    "QuantumEspressoEngine",
+    "TBLiteEngine",
+]
