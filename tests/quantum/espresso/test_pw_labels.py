@@ -138,6 +138,14 @@ def test_two_mpi_processes_give_the_same_label(espresso, diamond, mpi_command):
     assert two.forces == pytest.approx(one.forces, abs=1e-4)
 
 
+def test_dispersion_binds(espresso, diamond):
+    fields = {"kpoint_distance_per_angstrom": 4.0}
+    without = compute_label(espresso(**fields), diamond).energy
+    engine = espresso(**fields, vdw_corr="grimme-d2")
+    assert compute_label(engine, diamond).energy < without - 0.1
+    assert engine.includes_dispersion
+
+
 def test_nothing_is_left_of_a_good_run(espresso, diamond, tmp_path):
     label = compute_label(espresso(kpoint_distance_per_angstrom=4.0), diamond)
     assert label.seconds > 0

@@ -151,6 +151,8 @@ def test_a_folder_that_cannot_be_made_is_refused(espresso):
             {"species": ["Fe"], "hubbard_u_ev": {"Fe-3p": 3.0}},
             r"applies U of Fe to the shell with l = 2, hubbard_u_ev says l = 1",
         ),
+        # where pw.x 6.7 would go on without
+        ({"vdw_corr": "mbd_vdw"}, r"pw.x 6\.7\.MaX does not know vdw_corr = mbd_vdw"),
     ],
 )
 def test_what_only_pw_x_can_tell_is_found_in_a_dry_run(espresso, fields, message):

@@ -23,7 +23,7 @@ from potwright.quantum.engines.espresso.program import (
     run_program,
     version_in,
 )
-from potwright.quantum.label import BAD_INPUT, CRASH, CalculationError
+from potwright.quantum.label import BAD_INPUT, CRASH, UNPHYSICAL, CalculationError
 
 INPUT, OUTPUT, ERRORS = "espresso.pwi", "espresso.pwo", "espresso.err"
 # pw.x looks at the clock between steps; what it cannot stop at in time, we end
@@ -210,8 +210,8 @@ def refuse_another_level(output: str, run: Run) -> None:
     Raises
     ------
     CalculationError
-        If the version, a pseudopotential or the manifold of a U is another: on another machine
-        the same name can mean another file.
+        If the version, a pseudopotential, the dispersion or the manifold of a U is another: on
+        another machine the same name can mean another file.
     """
     version = version_in(output) or "unknown"
     checksums = set(CHECKSUM.findall(output)) - run.checksums
@@ -221,6 +221,8 @@ def refuse_another_level(output: str, run: Run) -> None:
         wrong = f"pw.x here is version {version}, the level of theory says {run.version}"
     elif checksums:
         wrong = f"pw.x here read a pseudopotential with md5 {min(checksums)}, not of the family"
+    elif "No vdw correction used" in output:  # a warning of pw.x, which goes on without
+        wrong = f"pw.x {version} does not know vdw_corr = {run.namelists['system']['vdw_corr']}"
     for symbol, momentum in run.momenta.items():
         if momenta.get(symbol, momentum) != momentum:
             wrong = (
@@ -237,7 +239,10 @@ def _read(path: Path, output: str) -> dict[str, Any]:
     try:
         results = read(path, format="espresso-out").calc.results
         energy, forces = float(results["energy"]), np.array(results["forces"], dtype=float)
-    except (AssertionError, IndexError, KeyError, StopIteration, TypeError, ValueError) as error:
+    except ValueError as error:  # such as columns that have run into each other
+        message = f"pw.x prints numbers that are none: {error}"
+        raise CalculationError(UNPHYSICAL, message, last_lines(output, "")) from error
+    except (AssertionError, IndexError, KeyError, StopIteration, TypeError) as error:
         message = f"ASE cannot read the output of pw.x: {type(error).__name__}: {error}"
         raise CalculationError(CRASH, message, last_lines(output, "")) from error
     known = {"energy": energy, "free_energy": energy, "forces": forces}
