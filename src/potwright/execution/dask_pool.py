@@ -20,7 +20,7 @@ from distributed.utils import sync
 
 from potwright import __version__
 from potwright.errors import InputError
-from potwright.execution.ledger import BEGIN, Ledger
+from potwright.execution.ledger import BEGIN, END, TAKE, Ledger
 from potwright.execution.pool import EVICTION, WorkerLostError
 from potwright.execution.worker import kill_children, thread_limits
 
@@ -72,7 +72,7 @@ class Cluster(Protocol):
 
 def announced(loss: dict[str, Any]) -> WorkerLostError | None:
     """The end of a worker that had announced it: its lifetime, or fewer workers were wanted."""
-    return WorkerLostError("its worker was retired", EVICTION) if loss["expected"] else None
+    return WorkerLostError("its worker was retired", EVICTION) if loss.get("expected") else None
 
 
 class Setup(WorkerPlugin):
@@ -89,9 +89,10 @@ class Setup(WorkerPlugin):
         os.environ.update(thread_limits(self._threads))
 
     def teardown(self, worker: Worker) -> None:
-        """Called when the worker ends as it should."""
+        """Called when the worker ends as it should; what it still runs is done elsewhere."""
         if self._own:
             kill_children(os.getpid())
+            os._exit(0)
 
 
 def _another_potwright(found: str) -> InputError:
@@ -105,15 +106,18 @@ def installed_version() -> str:
     return __version__
 
 
-def run_in_worker(
-    key: str, function: Callable[..., bytes], arguments: tuple[bytes, ...]
-) -> tuple[dict[str, Any] | None, bytes]:
-    """Run a function, unless another worker has begun with it; then say what the ledger knows."""
+def run_in_worker(key: str, function: Callable[..., bytes], arguments: tuple[bytes, ...]) -> None:
+    """Run a function, unless another worker has begun with it; the ledger keeps the value."""
     worker = get_worker()
-    begin = partial(getattr(worker.scheduler, BEGIN), key=key, worker=worker.address)
     job = os.environ.get("SLURM_JOB_ID", "")
-    loss = sync(worker.loop, begin, job=job, began=time.time())
-    return (loss, b"") if loss else (None, function(*arguments))
+    if _ask(worker, BEGIN, key=key, worker=worker.address, job=job):
+        _ask(worker, END, key=key, value=function(*arguments))
+
+
+def _ask(of: Worker | Client, what: str, **arguments: Any) -> Any:
+    """Call a method of the ledger."""
+    assert of.loop is not None
+    return sync(of.loop, partial(getattr(of.scheduler, what), **arguments))
 
 
 class DaskPool:
@@ -168,7 +172,7 @@ class DaskPool:
         """End the workers; those of somebody else's cluster just get no more tasks."""
         self._stopped.set()
         self._detective.shutdown(wait=False, cancel_futures=True)
-        if not self._cluster.own:
+        if not self._cluster.own and self._failure is None:
             self._client.unregister_worker_plugin(self._run)
         self._client.close()  # cancels what is in flight
         self._cluster.close()
@@ -176,25 +180,33 @@ class DaskPool:
     def _settle(self, promise: Future[bytes], future: distributed.Future) -> None:
         """Pass a result on and forget it; called in a thread of Dask's."""
         try:
-            loss, value = future.result()
-        except ImportError as error:
-            self._fail(_another_potwright(f"none ({error})"))
-        except KilledWorker as error:  # a scheduler that is not ours counts for itself
-            self._give(promise, WorkerLostError(str(error), share=1))
-        except Exception as error:  # noqa: BLE001 - the function does not raise: a lost connection
-            if future.status == "cancelled" and not self._stopped.is_set():
+            if future.status == "finished":
+                value, worker = _ask(self._client, TAKE, key=future.key)
+                if value is None:
+                    self._detective.submit(self._investigate, promise, worker)
+                else:
+                    self._give(promise, value)
+            elif future.status == "error":
+                self._after_error(promise, future.exception())
+            elif not self._stopped.is_set():  # cancelled, lost
                 self._fail(InputError("the Dask scheduler is gone. What is finished is kept"))
-            self._give(promise, WorkerLostError(f"{type(error).__name__}: {error}", EVICTION))
-        else:
-            if loss:
-                self._detective.submit(self._investigate, promise, loss)
-            else:
-                self._give(promise, value)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may wait for ever
+            self._after_error(promise, error)
         finally:
             future.release()
 
-    def _investigate(self, promise: Future[bytes], loss: dict[str, Any]) -> None:
-        self._give(promise, self._cluster.how_ended(loss))
+    def _after_error(self, promise: Future[bytes], error: BaseException) -> None:
+        """The function itself does not raise: what surrounds it did."""
+        match error:
+            case ImportError():
+                self._fail(_another_potwright(f"none ({error})"))
+            case KilledWorker():  # a scheduler that is not ours counts for itself
+                self._give(promise, WorkerLostError(str(error), 1))
+            case _:  # a connection, most likely
+                self._give(promise, WorkerLostError(f"{type(error).__name__}: {error}", EVICTION))
+
+    def _investigate(self, promise: Future[bytes], worker: dict[str, Any]) -> None:
+        self._give(promise, self._cluster.how_ended(worker))
 
     def _give(self, promise: Future[bytes], result: bytes | Exception) -> None:
         try:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -110,10 +112,8 @@ class SlurmExecutor(Parameters):
                 "executor slurm: the command sbatch is not found. Run this on a machine that "
                 "submits jobs, or choose another executor"
             )
-        from dask_jobqueue.slurm import SLURMJob
-
-        arguments = self.job("potwright-verify")
-        script = SLURMJob("tcp://127.0.0.1:0", "verify", **arguments).job_script()
+        job = jobqueue().SLURMJob("tcp://127.0.0.1:0", "verify", **self.job("potwright-verify"))
+        script = job.job_script()
         command = ["sbatch", "--test-only"]
         try:
             done = subprocess.run(
@@ -184,6 +184,15 @@ class SlurmExecutor(Parameters):
                 *("--lifetime-stagger", f"{self.margin_seconds / 2:.0f}s"),
             ],
         }
+
+
+def jobqueue() -> ModuleType:
+    """dask-jobqueue's Slurm; its import would make Ctrl-C end this process as if all were well."""
+    before = signal.getsignal(signal.SIGINT)
+    from dask_jobqueue import slurm
+
+    signal.signal(signal.SIGINT, before)
+    return slurm
 
 
 def _exports(threads: int) -> list[str]:

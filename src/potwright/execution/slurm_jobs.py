@@ -10,24 +10,23 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dask
-from dask_jobqueue import SLURMCluster
-from distributed import Client
+from distributed import Client, SchedulerPlugin
+from distributed.scheduler import Scheduler
 
 from potwright.errors import InputError
 from potwright.execution.dask_pool import DASK_SETTINGS
 from potwright.execution.pool import EVICTION, WorkerLostError
-
-if TYPE_CHECKING:
-    from potwright.execution.slurm import SlurmExecutor
+from potwright.execution.slurm import SlurmExecutor, jobqueue
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS, POLL_SECONDS_AT_FIRST = 10.0, 3.0
 SECONDS_TO_SETTLE = 90
 LOG_LINES = 10
+NEARLY_ALL = 0.8
 MOST_FAILURES = 3
 """Jobs in a row that may end before their workers arrive."""
 
@@ -60,6 +59,20 @@ class JobState:
         return self.state if self.reason in ("", "None") else f"{self.state} ({self.reason})"
 
 
+class Arrivals(SchedulerPlugin):
+    """Notes which jobs had a worker, if only for a moment."""
+
+    def __init__(self) -> None:
+        self.jobs: set[str] = set()
+        self.ever = False
+
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        """A worker has come: ``job``, or ``job-0``, ``job-1``, … where a job has several."""
+        name = str(scheduler.workers[worker].name)
+        self.jobs |= {name, name.rpartition("-")[0]}
+        self.ever = True
+
+
 class SlurmJobs:
     """A scheduler in this process, and jobs that hold its workers."""
 
@@ -72,15 +85,16 @@ class SlurmJobs:
         self._wanted = min(block.jobs, math.ceil(tasks / block.tasks_per_job))
         self._states: dict[str, JobState] = {}  # by job, ended ones too
         self._polled = -math.inf
-        self._arrived: set[str] = set()  # names of jobs that had a worker
+        self._arrivals = Arrivals()
         self._failures = 0
         self._adaptive = False
         self._settings = dask.config.set(DASK_SETTINGS)
-        self._cluster = SLURMCluster(
+        self._cluster = jobqueue().SLURMCluster(
             scheduler_options={"dashboard_address": ":0", "interface": block.interface},
             silence_logs=logging.CRITICAL,
             **block.job(self._name),
         )
+        self._cluster.scheduler.add_plugin(self._arrivals)
         try:
             self._cluster.sync(self._scale, [])
         except RuntimeError as error:
@@ -103,13 +117,14 @@ class SlurmJobs:
         InputError
             If jobs end again and again before their workers arrive, or Slurm will never start one.
         """
-        pause = POLL_SECONDS if self._arrived else POLL_SECONDS_AT_FIRST
+        if self._arrivals.ever and not self._adaptive and self._block.minimum_jobs is not None:
+            self._adapt(self._block.minimum_jobs)
+        pause = POLL_SECONDS if self._arrivals.ever else POLL_SECONDS_AT_FIRST
         if time.monotonic() - self._polled < pause:
             return
         self._polled = time.monotonic()
         self._look()
         jobs = {name: job.job_id for name, job in self._cluster.workers.items()}
-        self._note_arrivals()
         ended = [name for name, job in jobs.items() if not self._lives(job)]
         for name in ended:
             self._judge(name, jobs[name])
@@ -121,8 +136,6 @@ class SlurmJobs:
             self._cluster.sync(self._scale, ended)
         except RuntimeError as error:
             self._failed(self._block.refusal(_said(error)))
-        if self._arrived and not self._adaptive and self._block.minimum_jobs is not None:
-            self._adapt(self._block.minimum_jobs)
 
     def _adapt(self, minimum: int) -> None:
         """From now on, end jobs that have nothing to do; all were submitted at the start."""
@@ -149,14 +162,9 @@ class SlurmJobs:
 
     def how_ended(self, loss: dict[str, Any]) -> WorkerLostError:
         """From what Slurm says of the worker's job."""
-        job, ran = loss["job"], loss["lost"] - loss["began"]
-        state = None if loss["expected"] else self._final(job)
-        if state and state.state in BY_ITSELF:
-            return WorkerLostError(f"its process in job {job} died; job {state}", 1)
-        how = f"job {job}: {state or 'its worker came to the end of its lifetime'}"
-        if ran > 0.8 * self._block.lifetime_seconds:
-            return WorkerLostError(f"{how}, all for this task; raise walltime_hours", 1)
-        return WorkerLostError(how, EVICTION)
+        self._polled = -math.inf  # a new one may be needed
+        state = None if loss.get("expected") else self._final(loss["job"])
+        return end_of_worker(loss, state, self._block.lifetime_seconds)
 
     def close(self) -> None:
         """Cancel the jobs."""
@@ -170,7 +178,7 @@ class SlurmJobs:
         for name in ended:  # names are used again
             self._cluster.worker_spec.pop(name, None)
             self._cluster.workers.pop(name, None)
-            self._arrived.discard(name)
+            self._arrivals.jobs.discard(name)
         if not self._adaptive:
             self._cluster.scale(jobs=self._wanted)
         await self._cluster
@@ -205,21 +213,11 @@ class SlurmJobs:
             time.sleep(1)
         return self._states.get(job)
 
-    def _note_arrivals(self) -> None:
-        workers = {str(w["name"]) for w in self._cluster.scheduler_info["workers"].values()}
-        arrived = {
-            name
-            for name in self._cluster.workers
-            if any(worker == name or worker.rpartition("-")[0] == name for worker in workers)
-        }
-        if arrived - self._arrived:
-            self._failures = 0
-        self._arrived |= arrived
-
     def _judge(self, name: str, job: str | None) -> None:
         """Say that a job has ended; too many that ended without a worker are hopeless."""
         state = self._states.get(job or "")
-        if name in self._arrived:
+        if name in self._arrivals.jobs:
+            self._failures = 0
             logger.info("Slurm job %s has ended: %s; another is submitted", job, state)
         elif state is None or state.state != "CANCELLED":
             self._failed(f"job {job} ended before its worker started: {state}\n{self._log(job)}")
@@ -241,6 +239,35 @@ class SlurmJobs:
 def _job_of(worker: Any) -> str:
     """The name of a worker's job, which has several."""
     return str(worker.name).rpartition("-")[0]
+
+
+def end_of_worker(
+    loss: dict[str, Any], state: JobState | None, lifetime_seconds: float
+) -> WorkerLostError:
+    """What the end of a worker says of the task that it ran.
+
+    Parameters
+    ----------
+    loss
+        The ledger's words.
+    state
+        Of the worker's job; None if the worker had announced its end, or Slurm does not know.
+    lifetime_seconds
+        Of a worker.
+
+    Returns
+    -------
+    WorkerLostError
+        All the task's fault if the worker died while nobody ended its job, or if the task had
+        (nearly) the whole time that a job can give.
+    """
+    job, announced = loss["job"], loss.get("expected")
+    if not announced and (state is None or state.state in BY_ITSELF):
+        return WorkerLostError(f"its process in job {job} died; job {state or 'unknown'}", 1)
+    how = f"job {job}: {'its worker came to the end of its lifetime' if announced else state}"
+    if loss.get("lost", time.time()) - loss["began"] > NEARLY_ALL * lifetime_seconds:
+        return WorkerLostError(f"{how}, all of it for this task; raise walltime_hours", 1)
+    return WorkerLostError(how, EVICTION)
 
 
 def _said(error: RuntimeError) -> str:

@@ -113,11 +113,12 @@ class _Run:
     def outcomes(self) -> Iterator[Outcome]:
         pool = self.block.start(len(self.tasks))
         try:
-            while self.waiting or self.in_flight:
-                yield from self._submit(pool)
-                if self.in_flight:
-                    yield from self._settle(self.done.get())
-                    self._refuse_hopeless(pool)
+            yield from self._submit(pool)
+            while self.in_flight:
+                outcomes = [*self._settle(self.done.get())]
+                self._refuse_hopeless(pool)
+                outcomes += self._submit(pool)  # no worker waits for the consumer
+                yield from outcomes
         except BaseException:  # Ctrl-C, or the consumer wants no more: nobody waits for the rest
             pool.stop(at_once=True)
             raise
