@@ -15,20 +15,13 @@ import pytest
 from potwright.errors import InputError
 from potwright.execution import SlurmExecutor, run_tasks
 from potwright.execution.pool import EVICTION
-from potwright.execution.slurm import jobqueue
 from potwright.execution.slurm_jobs import JobState, end_of_worker
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
-def script(**block) -> str:
-    """The job's script of an executor's block."""
-    executor = SlurmExecutor(**block)
-    return jobqueue().SLURMJob("tcp://a:1", "w", **executor.job("a-run")).job_script()
-
-
 def test_a_job_asks_for_what_the_block_says(tmp_path):
-    text = script(
+    executor = SlurmExecutor(
         cores=32,
         tasks_per_job=2,
         threads_per_worker=16,
@@ -43,10 +36,10 @@ def test_a_job_asks_for_what_the_block_says(tmp_path):
         python="/opt/python",
         log_folder=str(tmp_path),
     )
-    lines = text.splitlines()
+    lines = executor.script().splitlines()
     for option in (
         *("-p long", "-A project-1", "--cpus-per-task=32", "--mem=65536M", "-t 30:30:00"),
-        *("--gres=gpu:1", "--exclusive", f"-o {tmp_path}/a-run-%J.out"),
+        *("--gres=gpu:1", "--exclusive", f"-o {tmp_path}/potwright-%J.out"),
     ):
         assert f"#SBATCH {option}" in lines
     (command,) = [line for line in lines if "distributed.cli.dask_worker" in line]
@@ -60,11 +53,14 @@ def test_a_job_asks_for_what_the_block_says(tmp_path):
 
 
 def test_what_is_not_given_is_left_to_the_cluster(tmp_path):
-    text = script(log_folder=str(tmp_path))
+    text = SlurmExecutor(log_folder=str(tmp_path)).script()
+    assert "#SBATCH --cpus-per-task=1" in text
     assert not re.search(r"^#SBATCH (--mem|-p|-A)", text, re.MULTILINE)
-    assert "--cpus-per-task" not in script(
-        skipped_directives=["--cpus-per-task"], log_folder=str(tmp_path)
-    )
+
+
+def test_what_potwright_asks_for_can_be_left_out(tmp_path):
+    executor = SlurmExecutor(skipped_directives=["--cpus-per-task"], log_folder=str(tmp_path))
+    assert "--cpus-per-task" not in executor.script()
 
 
 @pytest.mark.parametrize("hours", [1 / 60, 0.2, 1, 24, 240])

@@ -18,8 +18,9 @@ class WorkerLostError(Exception):
     how
         What is known of the end, for a person to read.
     share
-        How much of the blame may be the task's: 1 if it ran when its worker died of itself, less
-        if the worker was ended from outside (:data:`EVICTION`), 0 if the task had not begun.
+        How much of the blame is the task's: 1 if its worker died of itself while it ran,
+        :data:`EVICTION` if the worker was ended from outside. A task that had not begun is no
+        matter of this error: the pool gives it to another worker.
     """
 
     def __init__(self, how: str, share: float):

@@ -112,13 +112,11 @@ class SlurmExecutor(Parameters):
                 "executor slurm: the command sbatch is not found. Run this on a machine that "
                 "submits jobs, or choose another executor"
             )
-        job = jobqueue().SLURMJob("tcp://127.0.0.1:0", "verify", **self.job("potwright-verify"))
-        script = job.job_script()
         command = ["sbatch", "--test-only"]
         try:
             done = subprocess.run(
                 command,
-                input=script,
+                input=self.script(),
                 capture_output=True,
                 text=True,
                 timeout=SECONDS_TO_ANSWER,
@@ -137,6 +135,11 @@ class SlurmExecutor(Parameters):
 
         cluster = SlurmJobs(self, tasks)
         return DaskPool(cluster.client(), cluster, self.threads_per_worker)
+
+    def script(self, scheduler: str = "tcp://SCHEDULER") -> str:
+        """What is given to sbatch."""
+        job = jobqueue().SLURMJob(scheduler, "potwright-0", **self.job("potwright"))
+        return str(job.job_script())
 
     def refusal(self, said: str) -> str:
         """What a user is told when Slurm will not have a job."""

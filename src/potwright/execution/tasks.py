@@ -164,9 +164,8 @@ class _Run:
         losses = self.losses.setdefault(index, [])
         losses.append(loss)
         given_up = sum(one.share for one in losses) > self.retries + 1 - 1e-6
-        if loss.share:
-            next_ = "it is given up" if given_up else "it is tried again"
-            logger.warning("A worker was lost with task %d (%s); %s", index, loss.how, next_)
+        next_ = "it is given up" if given_up else "it is tried again"
+        logger.warning("A worker was lost with task %d (%s); %s", index, loss.how, next_)
         if given_up:
             hows = "; ".join(dict.fromkeys(one.how for one in losses))
             message = f"in each of {len(losses)} tries: {hows}"

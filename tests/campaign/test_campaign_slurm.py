@@ -1,1 +1,0 @@
-"""Labelling by jobs of a real Slurm, one of which is cancelled; and by Dask, a worker killed."""
