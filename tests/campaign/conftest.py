@@ -274,6 +274,8 @@ class Project:
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    if "type" in new and new["type"] != old.get("type"):  # a block of another kind begins anew
+        return new
     both = {
         key: _merged(old[key], value)
         for key, value in new.items()

@@ -113,7 +113,7 @@ def test_a_mistake_is_named_by_its_whole_key_with_what_is_allowed(tmp_path, mist
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("env", ["base", "demo"])
+@pytest.mark.parametrize("env", ["base", "demo", "slurm"])
 def test_the_shipped_configuration_is_valid(env):
     loader = ConfigLoader(str(CONF), env=env, **settings.CONFIG_LOADER_ARGS)
     ProjectParameters.model_validate(loader["parameters"])

@@ -70,7 +70,7 @@ def test_an_overlay_keeps_what_it_does_not_name(tmp_path):
             {"engine": {"type": "ase", "calculator": "a.b", "method": "GFN2-xTB"}},
             "engine.method: unknown key",
         ),
-        ({"executor": {"workers": 0}}, "executor.workers = 0"),
+        ({"executor": {"type": "local", "workers": 0}}, "executor.workers = 0"),
         ({"screening": {"min_volume_ratio": 6.0}}, "must be below max_volume_ratio"),
         ({"screning": {}}, "did you mean 'screening'"),
     ],
