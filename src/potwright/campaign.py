@@ -59,7 +59,17 @@ class Campaign:
     @property
     def parameters(self) -> CampaignParameters:
         """When the campaign ends."""
-        return ProjectParameters.model_validate(self._config["parameters"]).campaign
+        return self.all_parameters.campaign
+
+    @property
+    def all_parameters(self) -> ProjectParameters:
+        """The parameters of all stages."""
+        return ProjectParameters.model_validate(self._config["parameters"])
+
+    @property
+    def catalog(self) -> dict[str, Any]:
+        """The entries of the catalog, as configured."""
+        return self._config["catalog"]
 
     @property
     def runs(self) -> Path:
@@ -107,9 +117,14 @@ class Campaign:
         Raises
         ------
         InputError
-            If another process runs this campaign, or an iteration failed.
+            If the label store cannot be opened, another process runs this campaign, or an
+            iteration failed.
         """
+        from potwright.campaign_labels import label_store
+
         parameters = self.parameters  # refused here, before anything is kept
+        with label_store(self):  # and so is a place for labels that cannot be reached
+            pass
         with self._only_process():
             target = self._target(max_iterations, parameters.max_iterations)
             while True:
@@ -236,6 +251,7 @@ class Campaign:
         first = _version(completed[:1]) or NO_VERSION
         pipelines = register_pipelines()
         outputs = set().union(*(pipelines[name].all_outputs() for name in stages))
+        made = set().union(*(pipelines[name].all_outputs() for name in STAGES))
         inputs = set().union(*(pipelines[name].inputs() for name in stages)) - outputs
         pinned = {}
         for name, entry in self._config["catalog"].items():
@@ -243,8 +259,10 @@ class Campaign:
                 continue
             if name in outputs:
                 pinned[name] = version
-            elif name in inputs:
-                pinned[name] = last if entry.get("previous") else first
+            elif name in inputs and entry.get("previous"):
+                pinned[name] = last
+            elif name in inputs & made:  # others are the user's own
+                pinned[name] = first
         return pinned
 
 

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from potwright.campaign_labels import store_place
 from potwright.pipeline_registry import STAGES
+from potwright.urls import without_password
 
 if TYPE_CHECKING:
     from potwright.campaign import Campaign, Iteration
@@ -32,8 +35,10 @@ def print_campaign(campaign: Campaign) -> None:
         return
     reports = [_Reports(campaign, iteration) for iteration in iterations]
     console.print(f"\nCampaign [bold]{campaign.name}[/bold]")
-    for table in (_labels(reports), _errors(reports), _calibration(reports), _seconds(reports)):
-        console.print(table)
+    tables = [_labels(reports), _failures(reports), _errors(reports), _calibration(reports)]
+    for table in (*tables, _seconds(reports)):
+        if table.row_count:
+            console.print(table)
     _print_end(console, campaign, reports[-1])
 
 
@@ -124,6 +129,20 @@ def _labels(reports: list[_Reports]) -> Table:
     return table
 
 
+def _failures(reports: list[_Reports]) -> Table:
+    """Why labels failed; without rows if none did."""
+    table = plain_table("Failed labels", "iteration", "reason", "structures", "for example")
+    table.columns[-1].justify = "left"
+    for report in reports:
+        if report.labelling.empty:
+            continue
+        failed = report.labelling[report.labelling["status"].str.startswith("failed")]
+        for reason, rows in failed.groupby("reason"):
+            example = str(rows["message"].iloc[0]).partition("\n")[0]
+            table.add_row(report.number, str(reason), str(len(rows)), escape(example))
+    return table
+
+
 def _errors(reports: list[_Reports]) -> Table:
     sets = {"test of first iteration": "first test set", "test": "current test set"}
     heads = [f"{UNITS[name]} {what}" for name in PROPERTIES for what in ("members", "mean")]
@@ -187,7 +206,7 @@ def _print_end(console: Console, campaign: Campaign, last: _Reports) -> None:
         "labelled structures": f"data/03_primary/{campaign.name}/labelled_structures.h5",
         "committee": f"data/06_models/{campaign.name}/committee",
         "reports": f"data/08_reporting/{campaign.name}",
-        "label store": "data/03_primary/labels.db",
+        "label store": without_password(store_place(campaign)),
     }
     console.print(f"\nFiles of iteration {last.number} (version {last.iteration.version}):")
     for name, place in places.items():

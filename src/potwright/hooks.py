@@ -39,6 +39,16 @@ class ParameterHooks:
                 executor.verify()
 
 
+class LabelStoreHooks:
+    """Refuse a label store that cannot be opened before anything runs, let alone is paid for."""
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        """Open and close it, if the run will need it."""
+        if "label_store" in pipeline.inputs():
+            catalog["label_store"].load().close()
+
+
 class RunRecordHooks:
     """Keep a record of every run."""
 

@@ -111,6 +111,7 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
         typing.Annotated,
         list,
         tuple,
+        dict,
     ):
         return [m for inner in typing.get_args(annotation) for m in _models_in(inner)]
     return []

@@ -20,7 +20,11 @@ STAGES = {
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Each stage alone, and one whole iteration as ``__default__``."""
+    """Each stage alone, one whole iteration as ``__default__``, and labelling data again."""
     # not find_pipelines(): it breaks pipelines combined under --pipelines
     pipelines = {name: stage.create_pipeline() for name, stage in STAGES.items()}
-    return {**pipelines, "__default__": sum(pipelines.values(), start=Pipeline([]))}
+    return {
+        **pipelines,
+        "__default__": sum(pipelines.values(), start=Pipeline([])),
+        "relabelling": labelling.create_relabelling_pipeline(),
+    }

@@ -6,6 +6,7 @@ import click
 from kedro.framework.cli.utils import env_option
 from kedro.framework.startup import ProjectMetadata
 
+from potwright.cli.labels import labels, relabel
 from potwright.cli.readable import readable
 
 
@@ -81,3 +82,7 @@ def campaign_iterate(
     from potwright.campaign import Campaign
 
     Campaign(metadata.project_path, env).iterate(version, number, target)
+
+
+campaign.add_command(labels)
+campaign.add_command(relabel)

@@ -20,13 +20,13 @@ NOT_STRUCTURES = ("README*", "*.md", "LICENSE*", ".*")
 
 
 class StructuresDataset(AbstractDataset[PESData, PESData]):
-    """All structures of a folder, a file, or the files that a pattern names.
+    """All structures of a folder, a file, or the files that a pattern names; or none.
 
     Parameters
     ----------
     filepath
         A folder (all its files but README and hidden ones), a file, or a pattern such as
-        ``data/01_raw/*.cif``. A file may hold several structures.
+        ``data/01_raw/*.cif``. A file may hold several structures. None: there are no structures.
     pbc
         Which directions are really periodic, by file name or pattern, for formats that cannot say
         it (CIF and POSCAR always read as periodic in all three):
@@ -45,7 +45,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
     def __init__(
         self,
         *,
-        filepath: str,
+        filepath: str | None,
         pbc: dict[str, list[bool]] | None = None,
         labels: str = "calculator",
         optional: bool = False,
@@ -62,7 +62,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
     @property
     def filepath(self) -> str:
         """Where the structures are."""
-        return self._filepath
+        return self._filepath or ""
 
     def load(self) -> PESData:
         """Read all files, in the order of their names.
@@ -72,6 +72,8 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
         InputError
             If there are none, or one cannot be read; the message names it.
         """
+        if self._filepath is None:
+            return PESData.empty()
         files = self._files()
         if not files and self._optional:
             return PESData.empty()
@@ -94,6 +96,8 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
         raise DatasetError("The user's structures are read-only.")
 
     def _files(self) -> list[Path]:
+        if self._filepath is None:
+            return []
         root = Path(self._filepath)
         found = (
             root.rglob("*")
@@ -108,7 +112,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
 
     def _name(self, file: Path) -> str:
         """The file as sources call it: below the folder, or the part without wildcards."""
-        root = Path(self._filepath)
+        root = Path(self.filepath)
         if not root.is_dir():
             fixed = itertools.takewhile(lambda part: not glob.has_magic(part), root.parts[:-1])
             root = Path(*fixed)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from potwright.urls import without_password
+
 if TYPE_CHECKING:
     from potwright.quantum import LabelStore
 
@@ -56,6 +58,9 @@ class LabelStoreDataset(_Place):
     ----------
     filepath
         An SQLite file.
+    url
+        Instead of a file the address of a PostgreSQL server, ``postgresql://user@host/database``.
+        (A ``filepath`` that is such an address is taken for one, so that one global can be either.)
     campaign
         Who buys the labels that are added.
     metadata
@@ -63,13 +68,24 @@ class LabelStoreDataset(_Place):
     """
 
     def __init__(
-        self, *, filepath: str, campaign: str = "", metadata: dict[str, Any] | None = None
+        self,
+        *,
+        filepath: str | None = None,
+        url: str | None = None,
+        campaign: str = "",
+        metadata: dict[str, Any] | None = None,
     ):
-        super().__init__(filepath=filepath, metadata=metadata)
+        if (filepath is None) == (url is None):
+            raise DatasetError("a label store is given by 'filepath' or by 'url': by one of them")
+        self._url = str(filepath or url)
+        super().__init__(filepath=without_password(self._url), metadata=metadata)
         self._campaign = campaign
 
     def load(self) -> LabelStore:
         """Open the store, creating it if need be."""
         from potwright.quantum import LabelStore
 
-        return LabelStore(self._filepath, self._campaign)
+        return LabelStore(self._url, self._campaign)
+
+    def _exists(self) -> bool:
+        return "://" in self._url or Path(self._url).exists()

@@ -12,10 +12,12 @@ from potwright.quantum.engines import (
     CommitteeEngine,
     Engine,
     EngineParameters,
+    ImportedEngine,
     QuantumEspressoEngine,
     TBLiteEngine,
 )
 from potwright.quantum.label import (
+    REASONS,
     Attempt,
     CalculationError,
     Label,
@@ -25,20 +27,23 @@ from potwright.quantum.label import (
     try_label,
 )
 from potwright.quantum.level_of_theory import LevelOfTheory
-from potwright.quantum.store import LabelStore
+from potwright.quantum.store import LabelStore, Stored
 
 __all__ = [
+    "REASONS",
     "ASEEngine",
     "Attempt",
     "CalculationError",
     "CommitteeEngine",
     "Engine",
     "EngineParameters",
+    "ImportedEngine",
     "Label",
     "LabelFailure",
     "LabelStore",
     "LevelOfTheory",
     "QuantumEspressoEngine",
+    "Stored",
     "TBLiteEngine",
     "compute_label",
     "failure_reason",

@@ -3,31 +3,54 @@
 ``ase db labels.db`` and ``ase gui labels.db`` open it. A row holds a structure with its true
 periodicity, its label, and these keys: ``structure`` ("s" and the structure's id), ``level`` ("l"
 and the hash of the level of theory), ``status`` (labelled or failed), ``engine``, ``seconds``,
-``bought_by`` and, for a failure, ``reason``. Its data hold the level in full, the exact version and
-the host. (The prefixes are there because ASE refuses text that could be read as a number.)
+``bought_by`` and, for a failure, ``reason``. Its data hold the level in full, the exact version,
+the host that computed it, and the attempts that it took. (The prefixes are there because ASE
+refuses text that could be read as a number.)
 """
 
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Iterable, Iterator
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 
-from potwright.errors import InputError
-from potwright.files import complete_or_absent
-from potwright.quantum.label import Label, LabelFailure
+from potwright.quantum.databases import Row, open_database
+from potwright.quantum.label import Attempt, Label, LabelFailure
 from potwright.quantum.level_of_theory import LevelOfTheory
 
 LABELLED, FAILED = "labelled", "failed"
+CHUNK = 1000  # ids per query, rows per commit of many
 
-# ASE indexes keys alone; with values, finding a structure does not slow down as the store grows
-INDEX = "CREATE INDEX IF NOT EXISTS potwright_index ON text_key_values(key, value)"
+FIND = """
+SELECT t.value, s.energy, s.forces, s.stress, s.key_value_pairs, {data}
+FROM text_key_values t JOIN systems s ON s.id = t.id
+WHERE t.key = 'structure' AND t.value IN ({ids})
+ORDER BY s.id
+"""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the store knows of one structure at one level.
+
+    Attributes
+    ----------
+    result
+        The label: the first one, so that it stays the same whoever computes it again. If there is
+        none, the latest failure.
+    buyers
+        Who computed it, failed tries included, see :meth:`LabelStore.buyer`.
+    """
+
+    result: Label | LabelFailure
+    buyers: frozenset[str]
 
 
 class LabelStore:
@@ -43,6 +66,11 @@ class LabelStore:
     campaign
         Who buys; noted with each calculation that is added.
 
+    Raises
+    ------
+    InputError
+        If the database cannot be opened; the message says why.
+
     Examples
     --------
     >>> store = LabelStore("labels.db")  # doctest: +SKIP
@@ -52,17 +80,11 @@ class LabelStore:
     """
 
     def __init__(self, url: str | Path, campaign: str = ""):
-        import ase.db
-
         self.url = str(url)
         self.campaign = campaign
-        is_server = "://" in self.url
-        if not is_server:
-            _create(Path(self.url))
-        # ASE's own lock file would outlive a killed process and block the next; SQLite needs none
-        self._database = ase.db.connect(
-            self.url, type="extract_from_name" if is_server else "db", use_lock_file=False
-        )
+        self.database = open_database(self.url)
+
+    # ---------------------------------------------------------------- adding
 
     def add(
         self,
@@ -87,62 +109,78 @@ class LabelStore:
         iteration
             The campaign's, in which it was computed.
         """
-        keys: dict[str, Any] = {
-            "structure": f"s{id}",
-            "level": f"l{level.hash}",
-            "engine": f"{level.engine} {level.version}",
-            "seconds": result.seconds,
-            "bought_by": self._buyer(iteration),
-        }
-        data = {
-            "host": socket.gethostname(),
-            "exact_version": level.exact_version,
-            "level_of_theory": json.loads(level.canonical),
-        }
-        bare = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
-        if isinstance(result, Label):
-            keys["status"] = LABELLED
-            stress = {} if result.stress is None else {"stress": result.stress}
-            bare.calc = SinglePointCalculator(
-                bare,
-                energy=result.energy,
-                free_energy=result.energy,
-                forces=result.forces,
-                **stress,
-            )
-            bare.calc.name = level.engine
-        else:
-            keys |= {"status": FAILED, "reason": result.reason}
-            data |= {"message": result.message, "details": result.details}
-        self._database.write(bare, keys, data=data)
+        self.database.write([_row(id, structure, level, result, self.buyer(iteration))])
+
+    def add_imported(
+        self,
+        ids: Sequence[str],
+        structures: Sequence[Atoms],
+        level: LevelOfTheory,
+        labels: Sequence[Label],
+        source: str,
+    ) -> None:
+        """Commit labels that were made elsewhere, a thousand at a time.
+
+        Parameters
+        ----------
+        ids, structures, labels
+            Of the same length, see :meth:`add`.
+        level
+            At which they are said to have been computed.
+        source
+            Where they come from, kept with each.
+        """
+        buyer = f"{self.campaign or 'nobody'}, import"
+        rows = [
+            _row(id, atoms, level, label, buyer, source=source)
+            for id, atoms, label in zip(ids, structures, labels, strict=True)
+        ]
+        for start in range(0, len(rows), CHUNK):
+            self.database.write(rows[start : start + CHUNK])
+
+    def buyer(self, iteration: int) -> str:
+        """How a purchase of this campaign is noted."""
+        return f"{self.campaign or 'nobody'}, iteration {iteration}"
+
+    def flush(self) -> None:
+        """See to it that all that was added would survive a power cut."""
+        self.database.flush()
+
+    def close(self) -> None:
+        """End the connection; the store cannot be used afterwards."""
+        self.database.close()
+
+    # ---------------------------------------------------------------- looking up
+
+    def look(self, ids: Iterable[str], level: LevelOfTheory) -> dict[str, Stored]:
+        """All that is known of structures at a level; those of which nothing is known are absent.
+
+        The numbers of a label are those that were added, bit by bit.
+        """
+        found: dict[str, Stored] = {}
+        for id, result, buyer in self._results(ids, level):
+            known = found.get(id)
+            if known is None:
+                found[id] = Stored(result, frozenset({buyer}))
+            else:
+                first = known.result if isinstance(known.result, Label) else result
+                found[id] = Stored(first, known.buyers | {buyer})
+        return found
 
     def find(self, ids: Iterable[str], level: LevelOfTheory) -> dict[str, Label]:
-        """The labels that are there.
-
-        Returns
-        -------
-        dict
-            Label by id; ids without a label are absent. The numbers are those that were added,
-            bit by bit.
-        """
+        """The labels that are there, by id; ids without a label are absent."""
         return {
-            id: Label(
-                row.energy,
-                np.array(row.forces),
-                np.array(row.stress) if "stress" in row else None,
-                row.seconds,
-            )
-            for id, row in self._rows(ids, level, LABELLED)
+            id: stored.result
+            for id, stored in self.look(ids, level).items()
+            if isinstance(stored.result, Label)
         }
 
     def failures(self, ids: Iterable[str], level: LevelOfTheory) -> dict[str, LabelFailure]:
         """The latest failure by id, of structures that have no label."""
-        ids = list(ids)
-        labelled = {id for id, _ in self._rows(ids, level, LABELLED)}
         return {
-            id: LabelFailure(row.reason, row.data.message, row.data.details, row.seconds)
-            for id, row in self._rows(ids, level, FAILED)
-            if id not in labelled
+            id: stored.result
+            for id, stored in self.look(ids, level).items()
+            if isinstance(stored.result, LabelFailure)
         }
 
     def bought(self, ids: Iterable[str], level: LevelOfTheory, iteration: int) -> set[str]:
@@ -152,46 +190,101 @@ class LabelStore:
         """
         if not self.campaign:
             return set()
-        buyer = self._buyer(iteration)
-        ids = list(ids)
-        return {
-            id
-            for status in (LABELLED, FAILED)
-            for id, row in self._rows(ids, level, status)
-            if row.get("bought_by") == buyer
-        }
-
-    def _buyer(self, iteration: int) -> str:
-        return f"{self.campaign or 'nobody'}, iteration {iteration}"
+        buyer = self.buyer(iteration)
+        return {id for id, stored in self.look(ids, level).items() if buyer in stored.buyers}
 
     def __len__(self) -> int:
         """Calculations in the store, failed ones included."""
-        return int(self._database.count())
+        return int(self.database.read("SELECT COUNT(*) FROM systems")[0][0])
 
-    def _rows(
-        self, ids: Iterable[str], level: LevelOfTheory, status: str
-    ) -> Iterator[tuple[str, Any]]:
-        with self._database as database:
-            for id in ids:
-                for row in database.select(structure=f"s{id}", include_data=status == FAILED):
-                    if row.level == f"l{level.hash}" and row.status == status:
-                        yield id, row
+    def _results(
+        self, ids: Iterable[str], level: LevelOfTheory
+    ) -> Iterator[tuple[str, Label | LabelFailure, str]]:
+        """Id, result and buyer of each calculation, a structure's first one first."""
+        wanted = list(dict.fromkeys(ids))
+        for start in range(0, len(wanted), CHUNK):
+            chunk = [f"s{id}" for id in wanted[start : start + CHUNK]]
+            statement = FIND.format(data=self.database.short_data, ids=", ".join("?" * len(chunk)))
+            for value, *numbers, pairs, data in self.database.read(statement, chunk):
+                keys = json.loads(pairs) if isinstance(pairs, str) else pairs
+                if keys.get("level") == f"l{level.hash}":
+                    yield value[1:], self._result(numbers, keys, data), keys.get("bought_by", "")
+
+    def _result(
+        self, numbers: Sequence[Any], keys: dict[str, Any], data: Any
+    ) -> Label | LabelFailure:
+        """What a row says; rows of earlier versions name neither attempts nor the worker's host."""
+        ase = self.database.ase
+        further = data if isinstance(data, dict) else ase.decode(data)
+        attempts = tuple(Attempt(**attempt) for attempt in further.get("attempts", ()))
+        common = {
+            "seconds": keys["seconds"],
+            "host": further.get("host", ""),
+            "attempts": attempts,
+        }
+        if keys["status"] == FAILED:
+            return LabelFailure(keys["reason"], further["message"], further["details"], **common)
+        energy, forces, stress = numbers
+        return Label(
+            energy,
+            # a copy: what SQLite gives is read-only
+            np.array(ase.deblob(forces, shape=(-1, 3))),
+            None if stress is None else np.array(ase.deblob(stress)),
+            recovery=further.get("recovery", ""),
+            **common,
+        )
 
 
-def _create(path: Path) -> None:
-    """Make an empty database, whole or not at all: ASE cannot open one that is half made."""
-    import ase.db
-    from filelock import FileLock
+def _row(
+    id: str,
+    structure: Atoms,
+    level: LevelOfTheory,
+    result: Label | LabelFailure,
+    buyer: str,
+    **data: Any,
+) -> Row:
+    """One calculation as ASE keeps it."""
+    from ase.db.core import now
 
-    if path.is_dir():
-        raise InputError(f"the label store {path} is a folder; give the name of a file")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        return
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        if path.exists():
-            return
-        with complete_or_absent(path) as temporary:
-            database = ase.db.connect(temporary, type="db", use_lock_file=False)
-            with database.managed_connection() as connection:
-                connection.execute(INDEX)
+    atoms: dict[str, Any] = {
+        "unique_id": uuid.uuid4().hex,
+        "ctime": now(),
+        "user": os.getenv("USER"),
+        "numbers": structure.numbers,
+        "positions": structure.positions,
+        "cell": structure.cell.array,
+        "pbc": structure.pbc,
+    }
+    keys: dict[str, Any] = {
+        "structure": f"s{id}",
+        "level": f"l{level.hash}",
+        "engine": f"{level.engine} {level.version}",
+        "seconds": result.seconds,
+        "bought_by": buyer,
+    }
+    data |= {
+        "host": result.host,
+        "exact_version": level.exact_version,
+        "level_of_theory": json.loads(level.canonical),
+        "attempts": [_clean(asdict(attempt)) for attempt in result.attempts],
+    }
+    if isinstance(result, Label):
+        keys["status"] = LABELLED
+        data["recovery"] = result.recovery
+        atoms |= {
+            "calculator": level.engine.lower(),
+            "calculator_parameters": {},
+            "energy": result.energy,
+            "free_energy": result.energy,
+            "forces": result.forces,
+        }
+        atoms |= {} if result.stress is None else {"stress": result.stress}
+    else:
+        keys |= {"status": FAILED, "reason": result.reason}
+        data |= _clean({"message": result.message, "details": result.details})
+    return Row(atoms, keys, data)
+
+
+def _clean(data: dict[str, Any]) -> dict[str, Any]:
+    """Without the one character that PostgreSQL does not take: crashing programs print anything."""
+    return {k: v.replace("\0", "�") if isinstance(v, str) else v for k, v in data.items()}

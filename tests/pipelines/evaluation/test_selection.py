@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase.build import bulk
 
 from potwright.pes import PESData
 from potwright.pipelines.evaluation.calibration import calibrate
 from potwright.pipelines.evaluation.measurement import audited
-from potwright.pipelines.evaluation.selection import judge, select
+from potwright.pipelines.evaluation.selection import judge, remaining_budget, select
 from potwright.uncertainty import Predictions
 
 NO_AUDIT = {"fraction": 0.0, "minimum": 0}
@@ -168,6 +169,11 @@ def test_the_label_budget_serves_the_audit_first(stage: Any) -> None:
     assert reasons(run.selected(label_budget=120 + 12)).count("audit") == 10
     assert reasons(run.selected(label_budget=120 + 4)) == ["audit"] * 4
     assert len(run.selected(label_budget=50)) == 0
+
+
+def test_labels_that_a_campaign_began_with_are_no_purchase() -> None:
+    labelled = PESData.from_atoms([bulk("Cu"), bulk("Ag"), bulk("Au")]).replace(energy=0.0)
+    assert remaining_budget(labelled.replace(iteration=[0, 1, 2]), 5) == 3
 
 
 def test_a_ceiling_counts_as_uncertain_and_is_not_selected(stage: Any) -> None:

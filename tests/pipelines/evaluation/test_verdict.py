@@ -55,7 +55,7 @@ def verdict(structures: Any) -> Any:
         streak: int = 1,
         **campaign: Any,
     ) -> dict[str, Any]:
-        pes = structures(12)
+        pes = structures(12).replace(iteration=1)
         chosen = pes[:selected].replace(info=[{"audit": i < 8} for i in range(selected)])
         return decide(
             judged() if frames is None else frames,

@@ -45,7 +45,7 @@ def label(augmented, store, parameters, *, selected=NOTHING, labelled=NOTHING):
     candidates = nodes.choose_candidates(augmented, selected, labelled, parameters, CAMPAIGN)
     screened, screened_out = nodes.screen_candidates(candidates, augmented, labelled, parameters)
     outcomes = nodes.compute_labels(screened, store, parameters)
-    labels = nodes.collect_labels(screened, outcomes)
+    labels = nodes.collect_labels(screened, outcomes, NOTHING)
     return labels, nodes.report_labelling(screened, screened_out, outcomes)
 
 

@@ -136,7 +136,8 @@ def remaining_budget(labelled: PESData, label_budget: int | None) -> int:
     """How many structures may still be labelled; a very large number without a budget."""
     if label_budget is None:
         return np.iinfo(np.int64).max
-    return max(label_budget - int(labelled.has_labels.sum()), 0)
+    bought = labelled.has_labels & (labelled.iteration > 0)  # others came with their labels
+    return max(label_budget - int(bought.sum()), 0)
 
 
 def is_calibrated(calibration: dict[str, Any]) -> bool:

@@ -14,9 +14,11 @@ SHARES = {"training": 0.8, "validation": 0.1, "test": 0.1}
 
 
 def possible_starts(augmented: PESData, labelled: PESData) -> PESData:
-    """The labelled structures, with their split and group, that are of the augmented set.
+    """The labelled structures, with their split and group, that the campaign began with.
 
-    Isolated atoms, and any other single atom without periodic direction, have nothing to explore.
+    These are those of the augmented set, and those that came with labels made elsewhere (which
+    entered before the first iteration). Isolated atoms, and any other single atom without periodic
+    direction, have nothing to explore.
 
     Raises
     ------
@@ -24,13 +26,15 @@ def possible_starts(augmented: PESData, labelled: PESData) -> PESData:
         If there is none.
     """
     of_augmented_set = augmented.index_of(labelled.id) >= 0
+    first = of_augmented_set | (labelled.iteration == 0)
     alone = (labelled.n_atoms == 1) & ~labelled.pbc.any(axis=1)
-    fit = of_augmented_set & labelled.has_labels & ~alone & (labelled.origin != "isolated_atom")
+    fit = first & labelled.has_labels & ~alone & (labelled.origin != "isolated_atom")
     if not fit.any():
         raise InputError(
             f"exploration has no structure to start from: of {len(labelled)} labelled structures "
-            f"{int(of_augmented_set.sum())} are of the {len(augmented)} augmented ones, and none "
-            "of these is more than an isolated atom; label some of the augmented structures first"
+            f"{int(first.sum())} are of the {len(augmented)} augmented ones or came with labels, "
+            "and none of these is more than an isolated atom; label some of the augmented "
+            "structures first"
         )
     return labelled[fit]
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
+from ase import Atoms
 
 from potwright.errors import InputError
 from potwright.execution import ExecutorParameters, Outcome, run_tasks
 from potwright.pes import PESData
 from potwright.quantum import (
     Engine,
+    ImportedEngine,
     Label,
     LabelFailure,
     LabelStore,
+    LevelOfTheory,
     failure_reason,
     try_label,
 )
@@ -24,6 +30,8 @@ from potwright.quantum import (
 logger = logging.getLogger(__name__)
 
 KEPT_LINES = 20
+SIZE_CLASS = 1.25
+"""Structures whose numbers of atoms differ by less than this factor are of one size."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,12 @@ def label_structures(
     engine: Engine,
     executor: ExecutorParameters,
     *,
-    retry_failed: bool,
+    retry: Collection[str] = (),
 ) -> LabellingOutcomes:
     """Find labels in the store and compute the rest.
+
+    Another process may be at work on the same structures: just before a structure is handed to a
+    worker the store is looked into again, so that nothing that is finished is computed twice.
 
     Parameters
     ----------
@@ -65,40 +76,41 @@ def label_structures(
         Where they are looked up, and committed one by one.
     engine, executor
         What computes them, and where.
-    retry_failed
-        Whether structures that failed before are computed again.
+    retry
+        Structures that failed before for one of these reasons are computed again.
 
     Raises
     ------
     InputError
-        If none of the candidates has a label in the end.
+        If labels are missing and can only be imported, or if none of the candidates has a label
+        in the end.
     """
     level = engine.level_of_theory()
     ids = list(dict.fromkeys(candidates.id.tolist()))
-    labels = store.find(ids, level)
-    failures = {} if retry_failed else store.failures(ids, level)
-    missing = np.array([i not in labels and i not in failures for i in candidates.id], dtype=bool)
-    todo = candidates[missing].drop_duplicates()
-    todo = todo[np.argsort(-todo.n_atoms, kind="stable")]  # the longest first: no late straggler
-    logger.info(
-        "%s: %d labels from the store, %d to compute, %d have failed before",
-        level,
-        len(labels),
-        len(todo),
-        len(failures),
+    known = store.look(ids, level)
+    results = {i: s.result for i, s in known.items() if _is_settled(s.result, retry)}
+    todo = _in_order(candidates, results, store.campaign)
+    _report_beginning(level, results, len(todo))
+    if len(todo) and isinstance(engine, ImportedEngine):
+        raise InputError(engine.refusal(len(todo)))
+    computed = _bought_before(candidates, store, {i: s.buyers for i, s in known.items()})
+    tasks = _Tasks(todo.to_atoms(), todo.id.tolist(), store, level, retry)
+    for outcome in run_tasks(partial(_label, engine), tasks, executor, description="Labelling"):
+        id = tasks.ids[outcome.index]
+        result = tasks.found.get(id)  # what another process has found in the meantime
+        if result is None:
+            result = _result(outcome)
+            iteration = int(todo.iteration[outcome.index])
+            store.add(id, tasks.structures[outcome.index], level, result, iteration)
+            computed.add(id)
+        results[id] = result
+    store.flush()
+    outcomes = LabellingOutcomes(
+        level.hash,
+        {i: r for i, r in results.items() if isinstance(r, Label)},
+        {i: r for i, r in results.items() if isinstance(r, LabelFailure)},
+        frozenset(computed),
     )
-    structures = todo.to_atoms()
-    for outcome in run_tasks(
-        partial(try_label, engine), structures, executor, description="Labelling"
-    ):
-        id, result = str(todo.id[outcome.index]), _result(outcome)
-        store.add(id, structures[outcome.index], level, result, int(todo.iteration[outcome.index]))
-        if isinstance(result, Label):
-            labels[id] = result
-        else:
-            failures[id] = result
-    bought = store.bought(ids, level, int(candidates.iteration.max(initial=0)))
-    outcomes = LabellingOutcomes(level.hash, labels, failures, frozenset(todo.id.tolist()) | bought)
     _report_failures(outcomes, len(ids))
     return outcomes
 
@@ -118,6 +130,65 @@ def labelled(candidates: PESData, outcomes: LabellingOutcomes) -> PESData:
     )
 
 
+class _Tasks(Sequence[Any]):
+    """Structures to compute, each looked up again as it is taken; None if it is there by then."""
+
+    def __init__(
+        self,
+        structures: list[Atoms],
+        ids: list[str],
+        store: LabelStore,
+        level: LevelOfTheory,
+        retry: Collection[str],
+    ):
+        self.structures, self.ids = structures, ids
+        self.store, self.level, self.retry = store, level, retry
+        self.found: dict[str, Label | LabelFailure] = {}
+
+    def __len__(self) -> int:
+        return len(self.structures)
+
+    def __getitem__(self, index: Any) -> Any:
+        id = self.ids[index]
+        stored = self.store.look([id], self.level).get(id)
+        if stored is None or not _is_settled(stored.result, self.retry):
+            return self.structures[index]
+        self.found[id] = stored.result
+        return None
+
+
+def _label(engine: Engine, structure: Atoms | None) -> Label | LabelFailure | None:
+    """What a worker runs."""
+    return None if structure is None else try_label(engine, structure)
+
+
+def _is_settled(result: Label | LabelFailure, retry: Collection[str]) -> bool:
+    return isinstance(result, Label) or result.reason not in retry
+
+
+def _in_order(candidates: PESData, settled: Collection[str], campaign: str) -> PESData:
+    """What is to be computed: large structures first, so that no straggler ends the run.
+
+    Among those of about one size each campaign has an order of its own: two of them at work on the
+    same structures at once meet in the middle, instead of computing all of them side by side.
+    """
+    missing = np.array([i not in settled for i in candidates.id.tolist()], dtype=bool)
+    todo = candidates[missing].drop_duplicates()
+    size = np.floor(np.log(todo.n_atoms) / np.log(SIZE_CLASS))
+    draw = [hashlib.blake2b(f"{campaign} {i}".encode()).digest()[:8] for i in todo.id.tolist()]
+    return todo[np.lexsort((np.frombuffer(b"".join(draw), dtype=np.uint64), -size))]
+
+
+def _bought_before(
+    candidates: PESData, store: LabelStore, buyers: dict[str, frozenset[str]]
+) -> set[str]:
+    """Which candidates this very iteration computed before it was interrupted."""
+    if not store.campaign:
+        return set()
+    pairs = zip(candidates.id.tolist(), candidates.iteration.tolist(), strict=True)
+    return {i for i, n in pairs if i in buyers and store.buyer(n) in buyers[i]}
+
+
 def _result(outcome: Outcome) -> Label | LabelFailure:
     if outcome.error is None:
         assert isinstance(outcome.value, Label | LabelFailure)
@@ -128,6 +199,19 @@ def _result(outcome: Outcome) -> Label | LabelFailure:
         message=f"{error.kind}: {error.message}",
         details="\n".join(error.traceback.splitlines()[-KEPT_LINES:]),
         seconds=outcome.seconds,
+    )
+
+
+def _report_beginning(
+    level: LevelOfTheory, settled: dict[str, Label | LabelFailure], todo: int
+) -> None:
+    failed = sum(isinstance(result, LabelFailure) for result in settled.values())
+    logger.info(
+        "%s: %d labels from the store, %d to compute, %d have failed before",
+        level,
+        len(settled) - failed,
+        todo,
+        failed,
     )
 
 

@@ -19,9 +19,10 @@ def choose(augmented: PESData, selected: PESData, labelled: PESData, *, iteratio
     Parameters
     ----------
     augmented, selected, labelled
-        The augmented structures, the last iteration's selection, and what is labelled already.
+        The augmented structures, the last iteration's selection, and what is labelled already. An
+        input that is labelled but for the vacuum around it is not labelled again.
     iteration
-        The number that the candidates get.
+        Which one this is; the candidates get its number.
 
     Returns
     -------
@@ -29,8 +30,9 @@ def choose(augmented: PESData, selected: PESData, labelled: PESData, *, iteratio
         Without what is labelled already, and without labels: one that a structure brings along
         may be of another level of theory, and the label store knows those of this one.
     """
-    chosen = selected if len(labelled) else augmented
-    new = chosen[labelled.index_of(chosen.id) < 0]
+    chosen = augmented if iteration == 1 else selected
+    padded = (chosen.origin == "initial") & (labelled.index_of(chosen.parent) >= 0)
+    new = chosen[(labelled.index_of(chosen.id) < 0) & ~padded]
     if len(new) < len(chosen):
         logger.info("%d candidates are labelled already", len(chosen) - len(new))
     brought = int(new.has_labels.sum())
@@ -39,13 +41,12 @@ def choose(augmented: PESData, selected: PESData, labelled: PESData, *, iteratio
     if not len(new):
         logger.info("nothing to label")
         return new
-    return new.replace(
-        energy=np.nan,
-        forces=np.nan,
-        stress=np.nan,
-        level_of_theory="",
-        iteration=iteration,
-    )
+    return without_labels(new).replace(iteration=iteration)
+
+
+def without_labels(pes: PESData) -> PESData:
+    """The structures of ``pes``, as if nothing had labelled them."""
+    return pes.replace(energy=np.nan, forces=np.nan, stress=np.nan, level_of_theory="")
 
 
 def refuse_another_level(labelled: PESData, level: LevelOfTheory) -> None:

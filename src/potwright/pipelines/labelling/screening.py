@@ -1,8 +1,10 @@
 """What is not worth a calculation: counted by reason, never dropped in silence.
 
 Skewness means nothing before reduction, since the same lattice can be written with vectors as
-skewed as one likes. After it, V ≥ abc/√2 (Minkowski), so what is left to find is a cell without
-volume.
+skewed as one likes. After it hardly any is left: Minkowski-reduced vectors enclose V ≥ abc/√2. What
+a lattice sheared out of shape has, once reduced, is one long and one short vector. The rule on skew
+is therefore one on this elongation, relative to the parent's, as that on the volume is. A cell
+without volume, which cannot be reduced, is dropped whatever its parent.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from ase.data import chemical_symbols
 from potwright.errors import InputError
 from potwright.geometry import engine_pbc, is_degenerate, shortest_image, smallest_covalent_ratio
 from potwright.pes import PESData
+from potwright.pipelines.labelling.near_duplicates import near_duplicates
 from potwright.pipelines.labelling.parameters import ScreeningParameters
+from potwright.pipelines.labelling.parents import elongation_ratios, volume_ratios
 from potwright.quantum import Engine
 
 logger = logging.getLogger(__name__)
@@ -30,11 +34,16 @@ TOO_MANY_ATOMS = "too many atoms"
 FLAT_CELL = "flat cell"
 COMPRESSED = "volume too small"
 EXPANDED = "volume too large"
+ELONGATED = "cell out of shape"
 COLLISION = "atoms too close"
+NEAR_DUPLICATE = "near-duplicate"
 
 
 def reasons_to_drop(
-    candidates: PESData, ancestors: Sequence[PESData], parameters: ScreeningParameters
+    candidates: PESData,
+    ancestors: Sequence[PESData],
+    parameters: ScreeningParameters,
+    labelled: PESData | None = None,
 ) -> np.ndarray:
     """Why each candidate is dropped.
 
@@ -46,6 +55,8 @@ def reasons_to_drop(
         Where parents are looked up; a candidate whose parent is not there is not compared.
     parameters
         Limits.
+    labelled
+        What has a label already; near-duplicates of it are dropped, too.
 
     Returns
     -------
@@ -65,33 +76,14 @@ def reasons_to_drop(
     ratio = volume_ratios(candidates, ancestors)
     drop(ratio < parameters.min_volume_ratio, COMPRESSED)
     drop(ratio > parameters.max_volume_ratio, EXPANDED)
+    ratio = elongation_ratios(candidates, ancestors, reasons == KEPT)
+    drop(ratio > parameters.max_elongation_ratio, ELONGATED)
     drop(_colliding(candidates, parameters.min_covalent_ratio, reasons == KEPT), COLLISION)
+    if parameters.near_duplicate_angstrom is not None:
+        tolerance = parameters.near_duplicate_angstrom
+        near = _near_repeated(candidates, labelled, tolerance, reasons == KEPT)
+        drop(near, NEAR_DUPLICATE)
     return reasons
-
-
-def volume_ratios(candidates: PESData, ancestors: Sequence[PESData]) -> np.ndarray:
-    """Volume of each crystal over its parent's, shape (S,); NaN where that has no meaning.
-
-    A candidate with more atoms than its parent is a supercell of it: the ratio is per copy.
-    """
-    parents = {
-        id: (volume, n)
-        for family in ancestors
-        for id, volume, n, periodic in zip(
-            family.id.tolist(),
-            np.abs(np.linalg.det(family.cell)).tolist(),
-            family.n_atoms.tolist(),
-            np.all(family.pbc, axis=1).tolist(),
-            strict=True,
-        )
-        if periodic and volume > 0
-    }
-    unknown = (np.nan, 1)
-    before = np.array([parents.get(id, unknown) for id in candidates.parent.tolist()])
-    before = before.reshape(-1, 2)
-    copies = np.maximum(candidates.n_atoms / before[:, 1], 1.0)
-    ratio = np.abs(np.linalg.det(candidates.cell)) / before[:, 0] / copies
-    return np.where(candidates.pbc.all(axis=1), ratio, np.nan)
 
 
 def count(candidates: PESData, reasons: np.ndarray, warn_fraction: float) -> pd.DataFrame:
@@ -126,6 +118,11 @@ def count(candidates: PESData, reasons: np.ndarray, warn_fraction: float) -> pd.
                 origin,
             )
     return report
+
+
+def nothing_dropped() -> pd.DataFrame:
+    """The report of :func:`count` on what is not screened."""
+    return pd.DataFrame(columns=["id", "origin", "audit", "n_atoms", "reason"])
 
 
 def refuse_unknown_elements(candidates: PESData, engine: Engine) -> None:
@@ -196,6 +193,16 @@ def _flat(candidates: PESData) -> np.ndarray:
         ],
         dtype=bool,
     )
+
+
+def _near_repeated(
+    candidates: PESData, labelled: PESData | None, tolerance: float, sane: np.ndarray
+) -> np.ndarray:
+    known = PESData.empty() if labelled is None else labelled[~_flat(labelled)]
+    near = np.zeros(len(candidates), dtype=bool)
+    everything = PESData.concatenate([known, candidates[sane]])
+    near[sane] = near_duplicates(everything, tolerance, known=len(known))[len(known) :]
+    return near
 
 
 def _colliding(candidates: PESData, ratio: float, sane: np.ndarray) -> np.ndarray:

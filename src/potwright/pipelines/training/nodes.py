@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from potwright.errors import InputError
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
 from potwright.pipelines.training.members import train_members
@@ -22,6 +23,7 @@ def merge_labels(
     seed: int,
 ) -> PESData:
     """Add the new labels to those of earlier iterations, and settle their split for good."""
+    _refuse_two_levels(labelled_previous, labels)
     iteration = campaign.next_iteration(labelled_previous.iteration)
     new = labels.drop_duplicates()
     new = new[labelled_previous.index_of(new.id) < 0]
@@ -51,3 +53,13 @@ def training_report(committee: Committee) -> pd.DataFrame:
         for point in training["learning_curve"]
     ]
     return pd.DataFrame(rows)
+
+
+def _refuse_two_levels(labelled_previous: PESData, labels: PESData) -> None:
+    before, now = ({*pes.level_of_theory.tolist()} - {""} for pes in (labelled_previous, labels))
+    if len(before | now) > 1:
+        raise InputError(
+            f"labelled_structures holds labels at level of theory {', '.join(sorted(before))}, and "
+            f"labels at {', '.join(sorted(now))}. One dataset holds one level: label them all at "
+            "one (`kedro campaign relabel`), or start another campaign"
+        )

@@ -11,11 +11,12 @@ from pydantic import Field
 from potwright.quantum.engines.ase_calculator import ASEEngine
 from potwright.quantum.engines.committee import CommitteeEngine
 from potwright.quantum.engines.espresso import QuantumEspressoEngine
+from potwright.quantum.engines.imported import ImportedEngine
 from potwright.quantum.engines.protocol import Engine
 from potwright.quantum.engines.tblite import TBLiteEngine
 
 EngineParameters = Annotated[
-    TBLiteEngine | QuantumEspressoEngine | CommitteeEngine | ASEEngine,
+    TBLiteEngine | QuantumEspressoEngine | CommitteeEngine | ASEEngine | ImportedEngine,
     Field(discriminator="type"),
 ]
 
@@ -24,6 +25,7 @@ __all__ = [
     "CommitteeEngine",
     "Engine",
     "EngineParameters",
+    "ImportedEngine",
     "QuantumEspressoEngine",
     "TBLiteEngine",
 ]
