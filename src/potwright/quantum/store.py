@@ -155,7 +155,7 @@ class LabelStore:
     def look(self, ids: Iterable[str], level: LevelOfTheory) -> dict[str, Stored]:
         """All that is known of structures at a level; those of which nothing is known are absent.
 
-        The numbers of a label are those that were added, bit by bit.
+        The numbers of a label are those that were added, to the last digit.
         """
         found: dict[str, Stored] = {}
         for id, result, buyer in self._results(ids, level):
@@ -276,9 +276,10 @@ def _row(
             "calculator_parameters": {},
             "energy": result.energy,
             "free_energy": result.energy,
-            "forces": result.forces,
+            "forces": np.asarray(result.forces, dtype=float),  # ASE's tables hold bare bytes
         }
-        atoms |= {} if result.stress is None else {"stress": result.stress}
+        if result.stress is not None:
+            atoms["stress"] = np.asarray(result.stress, dtype=float)
     else:
         keys |= {"status": FAILED, "reason": result.reason}
         data |= _clean({"message": result.message, "details": result.details})
