@@ -155,6 +155,13 @@ def test_labels_that_files_bring_are_kept(tmp_path):
     assert not load(tmp_path, labels="none").has_labels.any()
 
 
+def test_there_may_be_no_structures_on_purpose():
+    dataset = StructuresDataset(filepath=None)
+    assert len(dataset.load()) == 0
+    assert not dataset.exists()
+    assert dataset.preview()["data"] == []
+
+
 def test_the_users_files_are_never_written(folder):
     dataset = StructuresDataset(filepath=str(folder))
     with pytest.raises(DatasetError, match="read-only"):

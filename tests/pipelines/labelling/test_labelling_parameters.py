@@ -73,6 +73,16 @@ def test_an_overlay_keeps_what_it_does_not_name(tmp_path):
         ({"executor": {"type": "local", "workers": 0}}, "executor.workers = 0"),
         ({"screening": {"min_volume_ratio": 6.0}}, "must be below max_volume_ratio"),
         ({"screning": {}}, "did you mean 'screening'"),
+        (
+            {"retry_failed": ["kiled"]},
+            "list of reasons among not_converged, walltime, crash, killed",
+        ),
+        ({"retry_failed": "killed"}, "retry_failed = 'killed': give true, false, or a list"),
+        ({"levels": {"xtb": {"type": "tblite", "metod": "x"}}}, r"levels\.xtb\.metod: unknown key"),
+        ({"levels": {"a/b": {"type": "tblite"}}}, "becomes part of a path"),
+        ({"levels": {"xtb": {"type": "tblite"}}, "relabel_to": "xbt"}, "did you mean 'xtb'"),
+        ({"engine": {"type": "imported", "name": "6"}}, r"engine\.name = '6'"),
+        ({"engine": {"type": "imported"}}, r"engine\.name: required"),
     ],
 )
 def test_mistakes_are_named_with_what_is_allowed(block, message):

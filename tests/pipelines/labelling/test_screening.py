@@ -9,8 +9,11 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, graphene, molecule
 from ase.data import atomic_numbers, covalent_radii
+from hypothesis import given
+from hypothesis import strategies as st
 
 from potwright.errors import InputError
+from potwright.geometry.cells import reduced_basis
 from potwright.pes import PESData
 from potwright.pipelines.labelling import screening
 from potwright.pipelines.labelling.parameters import ScreeningParameters
@@ -24,8 +27,18 @@ def pes(*atoms, **metadata):
     return PESData.from_atoms(list(atoms), **metadata)
 
 
-def reasons(data, ancestors=(), **limits):
-    return reasons_to_drop(data, ancestors, ScreeningParameters(**limits)).tolist()
+def reasons(data, ancestors=(), labelled=None, **limits):
+    return reasons_to_drop(data, ancestors, ScreeningParameters(**limits), labelled).tolist()
+
+
+@st.composite
+def cells(draw, max_skew):
+    """Triclinic cells, sheared far."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    lengths = random.uniform(1.5, 8.0, 3)
+    cell = np.diag(lengths)
+    cell[1, 0], cell[2, 0], cell[2, 1] = random.uniform(-max_skew, max_skew, 3) * lengths[0]
+    return cell
 
 
 def dimer(ratio):
@@ -93,6 +106,58 @@ def test_repeated_structures_are_labelled_once_and_size_can_be_limited():
     data = pes(molecule("H2O"), molecule("CH4"), molecule("H2O"))
     assert reasons(data) == ["", "", screening.DUPLICATE]
     assert reasons(data, max_atoms=4) == ["", screening.TOO_MANY_ATOMS, screening.DUPLICATE]
+
+
+def test_near_duplicates_of_candidates_and_of_what_is_labelled_are_dropped():
+    water, copper = molecule("H2O", vacuum=4.0), bulk("Cu", cubic=True)
+    shifted = [atoms.copy() for atoms in (water, copper)]
+    for atoms in shifted:
+        atoms.positions += 0.1
+    data = pes(water, *shifted, bulk("Ag"))
+    near = screening.NEAR_DUPLICATE
+    assert reasons(data) == ["", near, "", ""]
+    assert reasons(data, labelled=pes(copper)) == ["", near, near, ""]
+    assert reasons(data, labelled=pes(copper), near_duplicate_angstrom=None) == [""] * 4
+
+
+def test_what_is_dropped_for_another_reason_is_nobodys_near_duplicate():
+    crushed = Atoms("C2", [[0, 0, 0], [0, 0, 0.3]])
+    shifted = crushed.copy()
+    shifted.positions += 1.0
+    assert reasons(pes(crushed, shifted)) == [screening.COLLISION] * 2
+
+
+def test_a_lattice_that_is_sheared_out_of_shape_is_dropped():
+    parent = pes(bulk("Cu", cubic=True) * (2, 2, 2))
+    shears = []
+    for shear in (0.5, 1.0, 3.0, 40.0):  # 1.0 and 3.0 are the same lattice, written otherwise
+        atoms = bulk("Cu", cubic=True) * (2, 2, 2)
+        atoms.set_cell([[1, 0, 0], [shear, 1, 0], [0, 0, 1]] @ atoms.cell.array, scale_atoms=True)
+        shears.append(atoms)
+    needle = bulk("Cu", cubic=True) * (2, 2, 2)
+    needle.set_cell(needle.cell * [3.0, 0.5, 0.667], scale_atoms=True)
+    children = pes(*shears, needle, parent=str(parent.id[0]))
+    limits = {"min_covalent_ratio": 0.0}
+    assert reasons(children, [parent], **limits) == [""] * 4 + [screening.ELONGATED]
+    assert reasons(children, **limits) == [""] * 5
+    assert reasons(children, [parent], max_elongation_ratio=7.0, **limits) == [""] * 5
+
+
+def test_a_long_cell_is_as_its_parent_and_a_sheets_vacuum_is_no_length():
+    long, sheet = pes(bulk("Cu", cubic=True) * (1, 1, 12)), pes(graphene(vacuum=4))
+    thick = pes(graphene(vacuum=60), parent=str(sheet.id[0]))
+    strained = bulk("Cu", cubic=True) * (1, 1, 12)
+    strained.set_cell(strained.cell * 1.1, scale_atoms=True)
+    child = pes(strained, parent=str(long.id[0]))
+    assert reasons(PESData.concatenate([child, thick]), [long, sheet]) == ["", ""]
+
+
+@given(cells(max_skew=30.0))
+def test_no_lattice_is_skewed_after_reduction(cell):
+    """So there is nothing for a rule on skewness to find; what is left is elongation."""
+    reduced, _ = reduced_basis(cell, np.ones(3, dtype=bool))
+    lengths = np.linalg.norm(reduced, axis=1)
+    assert np.prod(lengths) <= np.sqrt(2) * abs(np.linalg.det(cell)) * (1 + 1e-6)
 
 
 def test_what_is_dropped_is_counted_by_origin_and_reason(caplog):
