@@ -76,6 +76,7 @@ class Loop:
         }
         self.data: dict[str, Any] = {
             "initial_structures": structures.load(),
+            "initial_trajectories": PESData.empty(),
             "label_store": LabelStore(store),
             "training_workspace": scratch / "training",
             "exploration_workspace": scratch / "exploration",
@@ -122,6 +123,7 @@ def one_seed(seed: int, scratch: Path, store: Path, changes: list[str]) -> list[
     labels = int(first["labelled_structures"].has_labels.sum())
     start = {"seed": seed, "labels": labels, "steps": steps, **errors(first["metrics"])}
     rows = [{"arm": "iteration 1", **start}]
+    print(pd.DataFrame(rows).round(1).to_string(index=False), flush=True)
     evaluation = loop.parameters["evaluation"]
     control = evaluation.model_copy(
         update={

@@ -95,6 +95,9 @@ class Campaign:
         }
         return [attempts[number] for number in sorted(attempts)]
 
+    def _completed(self) -> list[Iteration]:
+        return [i for i in self.iterations() if i.status == "completed"]
+
     def document(self, name: str, version: str) -> dict[str, Any]:
         """A JSON document of the campaign's reporting folder; empty if there is none."""
         path = self.runs.parent / name / version / name
@@ -130,6 +133,11 @@ class Campaign:
                 if iteration.number >= target or self.verdict(iteration)["verdict"] != "continue":
                     return
 
+    def next_iteration(self) -> tuple[int, Iteration | None]:
+        """The number of the iteration that a run does next, and its interrupted attempt if any."""
+        resumable = [i for i in self.iterations() if _is_worth_resuming(i)]
+        return len(self._completed()) + 1, resumable[-1] if resumable else None
+
     def verdict(self, iteration: Iteration) -> dict[str, Any]:
         """What the evaluation of an iteration concluded."""
         return self.document("verdict.json", iteration.version)
@@ -138,7 +146,7 @@ class Campaign:
         """The iteration to stop after; kept on disk so that an interrupted call keeps its aim."""
         path = self.runs.parent / "campaign.json"
         kept = json.loads(path.read_text())["target"] if path.is_file() else 0
-        completed = [i for i in self.iterations() if i.status == "completed"]
+        completed = self._completed()
         unfinished = len(completed) < len(self.iterations())
         going = unfinished or not completed or self.verdict(completed[-1])["verdict"] == "continue"
         if max_iterations is None and going and kept > len(completed):
@@ -150,15 +158,13 @@ class Campaign:
 
     def _run_iteration(self, target: int) -> Iteration:
         """Begin the next iteration, or resume the one that was interrupted, in its own process."""
-        known = self.iterations()
-        completed = [i for i in known if i.status == "completed"]
-        open_ = [i for i in known if i.status != "completed" and _is_worth_resuming(i)]
-        number = len(completed) + 1
-        version = open_[-1].version if open_ else generate_timestamp()
+        completed = self._completed()
+        number, interrupted = self.next_iteration()
+        version = interrupted.version if interrupted else generate_timestamp()
         news = {"iteration": number, "status": "running", "parent": _version(completed)}
-        if open_:
+        if interrupted:
             logger.info("Resuming iteration %d (%s)", number, version)
-            self._warn_of_changes(open_[-1].record)
+            self._warn_of_changes(interrupted.record)
         else:
             logger.info("Iteration %d (%s)", number, version)
         merge_record(self.runs, version, news)
@@ -233,14 +239,14 @@ class Campaign:
             session.run(
                 run_id=version,
                 pipeline_names=names,
-                load_versions=self._load_versions(version, names),
+                load_versions=self.load_versions(version, names),
                 only_missing_outputs=True,
                 runtime_params={"campaign": {"iteration": number, "max_iterations": target}},
             )
 
-    def _load_versions(self, version: str, stages: list[str]) -> dict[str, str]:
+    def load_versions(self, version: str, stages: list[str]) -> dict[str, str]:
         """Pin every dataset: its own outputs to this version, the rest to completed iterations."""
-        completed = [i for i in self.iterations() if i.status == "completed"]
+        completed = self._completed()
         last = _version(completed) or NO_VERSION
         first = _version(completed[:1]) or NO_VERSION
         pipelines = register_pipelines()
@@ -265,12 +271,14 @@ def _version(iterations: list[Iteration]) -> str | None:
 
 
 def _is_worth_resuming(iteration: Iteration) -> bool:
-    """Whether more is kept than what a user may have mended since.
+    """Whether it did not end, and more is kept than what a user may have mended since.
 
     An iteration that failed before its labels were complete begins anew, with the inputs as they
     are now. Nothing is lost: labels that were computed are in the store.
     """
-    return iteration.status != "failed" or "labels" in iteration.record.get("saved", {})
+    if iteration.status == "failed":
+        return "labels" in iteration.record.get("saved", {})
+    return iteration.status != "completed"
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -25,9 +25,7 @@ UNITS = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 
 def print_campaign(campaign: Campaign) -> None:
     """Print what each iteration bought, achieved and cost, and where its files are."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, WIDTH_OF_FILES)
+    console = wide_console()
     iterations = campaign.iterations()
     if not iterations:
         console.print(
@@ -73,7 +71,16 @@ class _Reports:
         return f"{members[0]:.1f} ± {members[1]:.1f}", f"{row[f'{prefix}_committee_{unit}']:.1f}"
 
 
-def _table(title: str, *columns: str, padding: int = 1) -> Table:
+def wide_console() -> Console:
+    """The terminal; what goes to a file has room for tables."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, WIDTH_OF_FILES)
+    return console
+
+
+def plain_table(title: str, *columns: str, padding: int = 1) -> Table:
+    """A table with a title, the first column to the left and the others to the right."""
     table = Table(
         title=title,
         title_justify="left",
@@ -89,7 +96,7 @@ def _table(title: str, *columns: str, padding: int = 1) -> Table:
 
 
 def _labels(reports: list[_Reports]) -> Table:
-    table = _table(
+    table = plain_table(
         "Labels by iteration",
         "#",
         "bought",
@@ -124,7 +131,7 @@ def _labels(reports: list[_Reports]) -> Table:
 
 def _failures(reports: list[_Reports]) -> Table:
     """Why labels failed; without rows if none did."""
-    table = _table("Failed labels", "iteration", "reason", "structures", "for example")
+    table = plain_table("Failed labels", "iteration", "reason", "structures", "for example")
     table.columns[-1].justify = "left"
     for report in reports:
         if report.labelling.empty:
@@ -139,7 +146,7 @@ def _failures(reports: list[_Reports]) -> Table:
 def _errors(reports: list[_Reports]) -> Table:
     sets = {"test of first iteration": "first test set", "test": "current test set"}
     heads = [f"{UNITS[name]} {what}" for name in PROPERTIES for what in ("members", "mean")]
-    table = _table(
+    table = plain_table(
         "Root mean square errors: members, and committee mean", "iteration", "on", *heads
     )
     for report in reports:
@@ -150,7 +157,7 @@ def _errors(reports: list[_Reports]) -> Table:
 
 
 def _calibration(reports: list[_Reports]) -> Table:
-    table = _table(
+    table = plain_table(
         "Calibration: D ≈ a·ε selects, b ≈ c·D is the error bar, ρ(D, b) says whether to trust it",
         "iteration",
         "property",
@@ -175,7 +182,7 @@ def _calibration(reports: list[_Reports]) -> Table:
 
 
 def _seconds(reports: list[_Reports]) -> Table:
-    table = _table("Wall time, s", "iteration", *STAGES, "all")
+    table = plain_table("Wall time, s", "iteration", *STAGES, "all")
     for report in reports:
         nodes = report.iteration.record.get("nodes", {}).values()
         stages = [sum(n["seconds"] for n in nodes if n["stage"] == stage) for stage in STAGES]

@@ -21,10 +21,22 @@ logger = logging.getLogger(__name__)
 class ParameterHooks:
     """Refuse wrong parameters before anything runs, all of them at once."""
 
+    def __init__(self) -> None:
+        self._parameters: ProjectParameters | None = None
+
     @hook_impl
     def after_context_created(self, context: Any) -> None:
         """Validate everything; Kedro hands each stage its own block."""
-        ProjectParameters.model_validate(context.config_loader["parameters"])
+        self._parameters = ProjectParameters.model_validate(context.config_loader["parameters"])
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Any) -> None:
+        """Refuse executors that are out of reach, of all stages that are to run, at no cost."""
+        stages = sorted(set().union(*(node.tags for node in pipeline.nodes)))
+        blocks = [getattr(self._parameters, stage, None) for stage in stages]
+        for executor in dict.fromkeys(getattr(block, "executor", None) for block in blocks):
+            if executor is not None:
+                executor.verify()
 
 
 class LabelStoreHooks:

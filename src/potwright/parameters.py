@@ -7,6 +7,7 @@ the stage's nodes are annotated with it.
 from __future__ import annotations
 
 import difflib
+import re
 import types
 import typing
 from typing import Any, Self
@@ -49,6 +50,10 @@ def _in_words(mistake: Any, model: type[BaseModel]) -> str:
             return f"{key}: unknown key{_suggestion(name, _keys_of(blocks))}"
         case "missing":
             return f"{key}: required, but not given"
+        case "literal_error":
+            given, allowed = mistake["input"], mistake["ctx"]["expected"]
+            names = re.findall(r"'([^']*)'", allowed)
+            return f"{key} = {given!r}: must be {allowed}{_nearest(str(given), names)}"
         case "union_tag_invalid" | "union_tag_not_found":
             tag = mistake["ctx"].get("tag", "")
             return f"{key}.type = {tag!r}: no such type{_suggestion(tag, _tags_of(blocks))}"
@@ -62,9 +67,13 @@ def unknown_key(key: str, allowed: list[str]) -> str:
 
 
 def _suggestion(key: str, allowed: list[str]) -> str:
-    nearest = difflib.get_close_matches(key, allowed, n=1, cutoff=0.4)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    hint = _nearest(key, allowed)
     return f"{hint} (allowed: {', '.join(sorted(allowed))})" if allowed else hint
+
+
+def _nearest(name: str, allowed: list[str]) -> str:
+    nearest = difflib.get_close_matches(name, allowed, n=1, cutoff=0.4)
+    return f"; did you mean {nearest[0]!r}?" if nearest else ""
 
 
 def _locate(model: type[BaseModel], location: list[str]) -> tuple[str, list[type[BaseModel]]]:

@@ -39,6 +39,8 @@ PARAMETERS: dict[str, Any] = {
         "strain": {"max_compressive_strain": 0.03, "max_tensile_strain": 0.05},
         "rattle": {"rattle_fraction": 0.1},
         "vacancies": {"enabled": False},
+        "clusters": {"enabled": False},
+        "slabs": {"enabled": False},
         "isolated_atoms": {"enabled": False},
     },
     "labelling": {
@@ -272,6 +274,8 @@ class Project:
 
 
 def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    if "type" in new and new["type"] != old.get("type"):  # a block of another kind begins anew
+        return new
     both = {
         key: _merged(old[key], value)
         for key, value in new.items()

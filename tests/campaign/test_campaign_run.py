@@ -119,6 +119,20 @@ def test_status_tells_of_each_iteration(finished):
     assert finished.records()[1]["run_id"] in output
 
 
+def test_the_plan_of_a_campaign_under_way_is_what_it_selected(finished_copy):
+    """The time follows from the labels that there are; nothing is saved, and no trial run read."""
+    second = finished_copy.records()[1]["run_id"]
+    selected = finished_copy.structures("selected_structures.h5", second)
+    before, calculations = finished_copy.files(), finished_copy.calculations
+    output = finished_copy.succeed("campaign", "plan", "--timed-labels", "0")
+    assert "Iteration 3 of campaign tiny" in output
+    row = next(line.split() for line in output.splitlines() if line.split()[:1] == ["all"])
+    assert int(row[1]) == len(selected)
+    assert f"Estimated from {calculations} labels" in output
+    assert finished_copy.files() == before
+    assert finished_copy.calculations == calculations
+
+
 def test_a_finished_campaign_goes_on_with_as_many_iterations_as_asked(finished_copy):
     (finished_copy.folder / "kill_before.txt").write_text("merge_labels")
     status, _ = finished_copy.kedro("campaign", "run", "--max-iterations", "1")

@@ -99,7 +99,7 @@ def test_a_key_of_another_type_is_refused(tmp_path):
         ),
         (
             {"labelling": {"engine": {"type": "vasp"}}},
-            "labelling.engine.type = 'vasp': no such type; did you mean 'ase'? (allowed: ase, tb",
+            "labelling.engine.type = 'vasp': no such type; did you mean 'ase'? (allowed: ase, comm",
         ),
         ({"labelling": {"engine": {"type": "ase"}}}, "labelling.engine.calculator: required"),
         ({"seed": "one"}, "seed = 'one': Input should be a valid integer"),
@@ -113,7 +113,7 @@ def test_a_mistake_is_named_by_its_whole_key_with_what_is_allowed(tmp_path, mist
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("env", ["base", "demo"])
+@pytest.mark.parametrize("env", ["base", "demo", "slurm"])
 def test_the_shipped_configuration_is_valid(env):
     loader = ConfigLoader(str(CONF), env=env, **settings.CONFIG_LOADER_ARGS)
     ProjectParameters.model_validate(loader["parameters"])

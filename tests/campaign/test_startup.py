@@ -24,7 +24,18 @@ def test_looking_imports_no_heavy_library(command):
     )
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "kedro" in imported
-    heavy = {"torch", "mace", "e3nn", "metatrain", "sklearn", "tblite", "plotly", "scipy"}
+    heavy = {
+        "torch",
+        "mace",
+        "e3nn",
+        "metatrain",
+        "sklearn",
+        "tblite",
+        "plotly",
+        "scipy",
+        "dask",
+        "distributed",
+    }
     assert not imported & heavy
 
 

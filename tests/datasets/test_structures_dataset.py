@@ -43,8 +43,8 @@ def test_a_folder_gives_all_its_structures_in_the_order_of_their_names(folder):
     assert pes.source.tolist() == [
         "aluminium.vasp",
         "copper.cif",
-        "two.extxyz#0",
-        "two.extxyz#1",
+        "more/two.extxyz#0",
+        "more/two.extxyz#1",
     ]
     assert pes.n_atoms.tolist() == [1, 4, 3, 5]
     assert set(pes.origin) == {"initial"}
@@ -52,7 +52,10 @@ def test_a_folder_gives_all_its_structures_in_the_order_of_their_names(folder):
 
 def test_a_pattern_gives_the_files_that_it_names(folder):
     assert load(folder / "*.cif").source.tolist() == ["copper.cif"]
-    assert len(load(folder / "**" / "*.extxyz")) == 2
+    assert load(folder / "**" / "*.extxyz").source.tolist() == [
+        "more/two.extxyz#0",
+        "more/two.extxyz#1",
+    ]
 
 
 def test_a_file_gives_all_its_structures(folder):
@@ -68,7 +71,15 @@ def test_pbc_is_set_for_the_files_that_it_names(folder):
     assert periodic["graphene.cif"] == [True, True, False]
     assert periodic["copper.cif"] == [True, True, True]
     assert periodic["aluminium.vasp"] == [True, True, True]
-    assert periodic["two.extxyz#0"] == [False, False, False]
+    assert periodic["more/two.extxyz#0"] == [False, False, False]
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(folder):
+    ase.io.write(folder / "more" / "copper.cif", bulk("Cu"))
+    pes = load(folder, pbc={"more/*.cif": [True, True, False]})
+    periodic = dict(zip(pes.source.tolist(), pes.pbc.tolist(), strict=True))
+    assert periodic["more/copper.cif"] == [True, True, False]
+    assert periodic["copper.cif"] == [True, True, True]
 
 
 def test_pbc_of_a_file_that_is_not_there_is_refused(folder):
@@ -155,6 +166,22 @@ def test_the_users_files_are_never_written(folder):
     dataset = StructuresDataset(filepath=str(folder))
     with pytest.raises(DatasetError, match="read-only"):
         dataset.save(dataset.load())
+
+
+def test_what_is_optional_may_be_absent(tmp_path):
+    for path in (tmp_path, tmp_path / "nowhere", tmp_path / "*.traj"):
+        dataset = StructuresDataset(filepath=str(path), optional=True)
+        assert len(dataset.load()) == 0
+        assert dataset.preview()["data"] == []
+        assert not dataset.exists()
+
+
+def test_arguments_for_a_reader_go_to_the_files_that_they_name(folder):
+    ase.io.write(folder / "run.extxyz", [bulk("Cu")] * 5)
+    message = refusal(folder, read_arguments={"*.dump": {"specorder": ["Cu"]}})
+    assert "read_arguments is given for '*.dump'" in message
+    unknown = refusal(folder, read_arguments={"run.extxyz": {"specorder_": ["Cu"]}})
+    assert "specorder_" in unknown
 
 
 def test_its_preview_is_a_table(folder):

@@ -25,7 +25,9 @@ TINY = """
 campaign: {max_iterations: 1}
 augmentation:
   copies: 30
-  vacuum_angstrom: 8.0
+  vacuum: {min_gap_angstrom: 8.0}
+  clusters: {enabled: false}
+  slabs: {enabled: false}
   supercells: {min_length_angstrom: 2.5, max_atoms: 8}
   strain: {max_compressive_strain: 0.05, max_tensile_strain: 0.05}
   rattle: {rattle_fraction: 0.1}

@@ -20,6 +20,7 @@ WITH_CODE = [
     page for page in PAGES if "```python" in page.read_text() and page.parent.name == "docs"
 ]
 PARAMETERS = sorted((PROJECT / "conf" / "base").glob("parameters*.yml"))
+EXPLAINED = [*PARAMETERS, *sorted((PROJECT / "conf" / "slurm").glob("parameters*.yml"))]
 
 # keys that one comment explains together with the key before
 EXPLAINED_TOGETHER = {
@@ -28,6 +29,7 @@ EXPLAINED_TOGETHER = {
     ("energy_weight", "forces_weight"),
     ("forces_weight", "stress_weight"),
     ("ema", "ema_decay"),
+    ("cores", "threads_per_worker"),
 }
 
 
@@ -86,7 +88,7 @@ def test_blocks_of_yaml_are_yaml(page, blocks):
             assert isinstance(yaml.safe_load(block.text), dict)
 
 
-@pytest.mark.parametrize("path", PARAMETERS, ids=names(PARAMETERS))
+@pytest.mark.parametrize("path", EXPLAINED, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_every_parameter_has_a_comment_above_it(path):
     previous, previous_key = "", ""
     for line in map(str.strip, path.read_text().splitlines()):
@@ -110,6 +112,14 @@ def test_every_parameter_of_the_models_is_in_the_base_configuration(path):
     for name, block in configured.items():
         missing = _missing(whole[name], block, name)
         assert not missing, f"{path.name} lacks {', '.join(missing)}"
+
+
+def test_the_example_for_a_cluster_names_every_key_of_its_executor():
+    from potwright.execution import SlurmExecutor
+
+    path = PROJECT / "conf" / "slurm" / "parameters_labelling.yml"
+    block = yaml.safe_load(path.read_text())["labelling"]["executor"]
+    assert set(block) == set(SlurmExecutor.model_fields)
 
 
 def _missing(model: object, configured: object, key: str) -> list[str]:

@@ -25,7 +25,7 @@ periodicities = st.tuples(st.booleans(), st.booleans(), st.booleans()).map(np.ar
 
 
 @st.composite
-def structures(draw: st.DrawFn, max_atoms: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def structures(draw: st.DrawFn, max_atoms: int = 200) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions, cell and pbc, the atoms spread over several cells."""
     cell = draw(cells())
     pbc = draw(periodicities)

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 from ase.build import bulk
 from ase.data import covalent_radii
+from ase.neighborlist import primitive_neighbor_list
 from geometry_strategies import images, structures
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from potwright.geometry import nearest_neighbour_distances, smallest_covalent_ratio
+from potwright.geometry import (
+    colliding_atoms,
+    nearest_neighbour_distances,
+    smallest_covalent_ratio,
+)
 
 Structure = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -44,6 +50,27 @@ def test_the_covalent_ratio_is_the_smallest_of_all_pairs(structure: Structure) -
     radii = covalent_radii[numbers]
     expected = (all_distances(*structure) / (radii[:, None] + radii)).min()
     assert smallest_covalent_ratio(numbers, *structure) == pytest.approx(expected)
+
+
+@given(structures(max_atoms=200))
+@settings(max_examples=10, deadline=None)
+def test_large_structures_agree_with_the_neighbour_list_of_ase(structure: Structure) -> None:
+    positions, cell, pbc = structure
+    found = nearest_neighbour_distances(*structure)
+    cutoff = float(found[np.isfinite(found)].max(initial=1.0)) * 1.1
+    i, distance = primitive_neighbor_list("id", pbc, cell, positions, cutoff)
+    expected = np.full(len(positions), np.inf)
+    np.minimum.at(expected, i, distance)
+    assert found == pytest.approx(expected)
+
+
+@given(structures(max_atoms=20), st.floats(0.1, 2))
+@settings(max_examples=60, deadline=None)
+def test_colliding_atoms_are_those_of_too_close_pairs(structure: Structure, ratio: float) -> None:
+    numbers = np.resize([55, 1, 8, 6], len(structure[0]))
+    radii = covalent_radii[numbers]
+    close = all_distances(*structure) < ratio * (radii[:, None] + radii)
+    assert np.array_equal(colliding_atoms(numbers, *structure, ratio), close.any(axis=1))
 
 
 def test_an_atom_in_a_primitive_cell_is_its_own_neighbour() -> None:

@@ -28,7 +28,7 @@ def wholes(draw: st.DrawFn) -> Structure:
     pbc = draw(periodicities)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     extent = np.where(pbc, 1.0, rng.uniform(0.05, 0.45, 3))
-    fractional = rng.uniform(0, 1, (draw(st.integers(1, 60)), 3)) * extent
+    fractional = rng.uniform(0, 1, (draw(st.integers(1, 200)), 3)) * extent
     return fractional @ cell, cell, pbc
 
 

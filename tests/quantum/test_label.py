@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from ase.build import bulk, graphene, molecule
 from ase.calculators.calculator import Calculator, all_changes
 from ase.constraints import FixAtoms
 
-from potwright.quantum import ASEEngine, TBLiteEngine, compute_label, failure_reason
+from potwright.quantum import (
+    ASEEngine,
+    CalculationError,
+    TBLiteEngine,
+    compute_label,
+    failure_reason,
+    try_label,
+)
 from potwright.quantum.label import UnphysicalResultError
 
 # tight, so that noise of the self-consistency stays below that of the differences
@@ -132,6 +140,11 @@ class NotANumber(FreeEnergy):
         self.results["forces"][0, 0] = np.nan
 
 
+class Quits(FreeEnergy):
+    def calculate(self, atoms=None, properties=None, system_changes=all_changes):
+        sys.exit(3)
+
+
 def of_this_module(name):
     return ASEEngine(type="ase", calculator=f"{__name__}.{name}")
 
@@ -160,7 +173,60 @@ def test_failures_are_classified():
     assert raised_by(TBLITE, Atoms("Fr")) == "bad_input"
     assert raised_by(EMT, bulk("Si")) == "bad_input"
     assert raised_by(of_this_module("NotANumber"), bulk("Cu")) == "unphysical"
-    assert failure_reason("worker lost", "in each of 3 tries") == "crash"
+    assert failure_reason("worker lost", "in each of 3 tries") == "killed"
+    killed = "Command 'vasp' died with <Signals.SIGKILL: 9>."
+    assert failure_reason("CalledProcessError", killed) == "killed"
+    assert failure_reason("RuntimeError", "no idea") == "crash"
+
+
+def test_what_a_worker_runs_gives_labels_or_failures_and_never_raises():
+    water, engine = molecule("H2O"), of_this_module("NotANumber")
+    label = try_label(TBLITE, water)
+    assert label.energy == compute_label(TBLITE, water).energy
+    assert label.host and label.seconds > 0 and not label.recovery and not label.attempts
+    failure = try_label(engine, bulk("Cu"))
+    assert failure.reason == "unphysical" and failure.host == label.host
+    assert failure.message == "UnphysicalResultError: energy or forces are not finite"
+    assert "not finite" in failure.details.splitlines()[-1]
+    assert failure.attempts == ()  # it knows no recoveries
+    assert try_label(of_this_module("Quits"), bulk("Cu")).message == "SystemExit: 3"
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """An engine that converges, breaks or does not end, by the name of the recovery."""
+
+    outcomes: dict[str, str]
+    recoveries: tuple[str, ...] = ("first", "second", "third")
+
+    def make_calculator(self, structure, recovery):
+        outcome = self.outcomes[recovery]
+        if outcome != "converges":
+            raise CalculationError(outcome, f"{recovery} fails", "last lines")
+        return FreeEnergy()
+
+
+def test_recoveries_are_tried_in_turn_until_one_converges_and_each_is_told():
+    rungs = {"": "not_converged", "first": "not_converged", "second": "converges"}
+    label = try_label(Ladder(rungs), bulk("Cu"))
+    assert label.recovery == "second"
+    assert [(a.recovery, a.reason) for a in label.attempts] == [
+        ("", "not_converged"),
+        ("first", "not_converged"),
+    ]
+    assert label.attempts[1].details == "last lines"
+    hopeless = dict.fromkeys(("", "first", "second", "third"), "not_converged")
+    failure = try_label(Ladder(hopeless), bulk("Cu"))
+    assert [a.recovery for a in failure.attempts] == ["", "first", "second", "third"]
+    assert (failure.reason, failure.message) == ("not_converged", "third fails")
+    with pytest.raises(CalculationError, match="third fails"):
+        compute_label(Ladder(hopeless), bulk("Cu"))
+
+
+@pytest.mark.parametrize("reason", ["walltime", "killed", "crash", "bad_input", "unphysical"])
+def test_only_what_does_not_converge_is_tried_again(reason):
+    failure = try_label(Ladder({"": reason}), bulk("Cu"))
+    assert failure.reason == reason and len(failure.attempts) == 1
 
 
 def test_tblite_prints_nothing(capfd):

@@ -49,6 +49,25 @@ def campaign_status(metadata: ProjectMetadata, env: str | None) -> None:
     print_campaign(Campaign(metadata.project_path, env))
 
 
+@campaign.command("plan")
+@click.option(
+    "--timed-labels",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="Labels to compute for an estimate of the time; they are kept. 0: none.",
+)
+@env_option
+@click.pass_obj
+@readable
+def campaign_plan(metadata: ProjectMetadata, timed_labels: int, env: str | None) -> None:
+    """What the next iteration would label, and how long it would take. Nothing begins."""
+    from potwright.campaign import Campaign
+    from potwright.campaign_plan import print_plan
+
+    print_plan(Campaign(metadata.project_path, env), timed_labels)
+
+
 @campaign.command("iterate", hidden=True)
 @click.argument("version")
 @click.option("--number", type=click.IntRange(min=1), required=True)

@@ -6,22 +6,35 @@
 [1, 2]
 
 A new kind of executor is one module with a class like :class:`LocalExecutor` (a ``type``, and the
-methods of :class:`ExecutorBlock`), and its name in ``ExecutorParameters`` below.
+methods of :class:`ExecutorBlock`), and its name in ``ExecutorParameters`` below. Its pool says how
+workers ended; who counts and decides is :func:`run_tasks`, for all kinds alike.
 """
 
-from potwright.execution.local import LocalExecutor, usable_cores
-from potwright.execution.tasks import ExecutorBlock, Outcome, TaskFailure, run_tasks
-from potwright.execution.worker import end_with_parent
+from typing import Annotated
 
-# with a second kind: Annotated[LocalExecutor | DaskExecutor, Field(discriminator="type")]
-ExecutorParameters = LocalExecutor
+from pydantic import Field
+
+from potwright.execution.dask import DaskExecutor
+from potwright.execution.local import LocalExecutor, usable_cores
+from potwright.execution.pool import ExecutorBlock, Pool, WorkerLostError
+from potwright.execution.slurm import SlurmExecutor
+from potwright.execution.tasks import Outcome, run_tasks
+from potwright.execution.worker import TaskFailure, end_with_parent
+
+ExecutorParameters = Annotated[
+    LocalExecutor | DaskExecutor | SlurmExecutor, Field(discriminator="type")
+]
 
 __all__ = [
+    "DaskExecutor",
     "ExecutorBlock",
     "ExecutorParameters",
     "LocalExecutor",
     "Outcome",
+    "Pool",
+    "SlurmExecutor",
     "TaskFailure",
+    "WorkerLostError",
     "end_with_parent",
     "run_tasks",
     "usable_cores",

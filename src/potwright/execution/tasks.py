@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
+import cloudpickle
+
+from potwright.errors import InputError
+from potwright.execution.pool import ExecutorBlock, Pool, WorkerLostError
 from potwright.execution.progress import progress_bar
-from potwright.execution.worker import TaskFailure, attempt
+from potwright.execution.worker import Attempt, TaskFailure, attempt, failure
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-
-class ExecutorBlock(Protocol):
-    """What a kind of executor provides. A pool that lost a worker raises ``BrokenExecutor``."""
-
-    def slots(self) -> int:
-        """How many tasks run at a time."""
-
-    def start(self, tasks: int) -> Executor:
-        """A pool for ``tasks`` tasks."""
-
-    def stop(self, pool: Executor, *, at_once: bool) -> None:
-        """End the pool: when it is idle, or at once whatever it does."""
+HOPELESS = 20
+"""So many workers lost, and two for each that runs at a time, before any task has ended: it is not
+the tasks."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def run_tasks(
     executor: ExecutorBlock,
     *,
     description: str,
-    retries: int = 2,
+    retries: int = 1,
 ) -> Iterator[Outcome]:
     """Run ``function`` on every task in other processes.
 
@@ -72,19 +69,25 @@ def run_tasks(
     description
         What the progress bar says.
     retries
-        How often a task whose worker died is tried again. The tasks that were in flight then are
-        run one at a time, so that one which kills its worker is told from its neighbours.
+        How often a task whose worker died is tried again. A worker runs one task at a time, so
+        that nothing else can be blamed for its death. Where the worker was ended from outside,
+        by the time limit of a cluster for example, that weighs a fifth.
 
     Yields
     ------
     Outcome
         One per task, as they complete. A task that raises, or that keeps losing its worker, has
         an ``error`` and does not stop the rest.
+
+    Raises
+    ------
+    InputError
+        If there are no workers, they cannot load the function, or all of them die.
     """
     if not tasks:
         return
     with progress_bar(description, len(tasks)) as advance:
-        run = _Run(function, tasks, executor, retries)
+        run = _Run(cloudpickle.dumps(function), tasks, executor, retries)
         for outcome in run.outcomes():
             advance()
             yield outcome
@@ -94,14 +97,15 @@ def run_tasks(
 class _Run:
     """The state of one call of :func:`run_tasks`."""
 
-    function: Callable[[Any], Any]
+    function: bytes
     tasks: Sequence[Any]
     block: ExecutorBlock
     retries: int
     waiting: deque[int] = field(init=False)
-    suspects: deque[int] = field(default_factory=deque)  # in flight when a worker died
-    losses: dict[int, int] = field(default_factory=dict)  # workers lost, by task
-    in_flight: dict[Future[Any], tuple[int, float]] = field(default_factory=dict)
+    in_flight: dict[Future[bytes], tuple[int, float]] = field(default_factory=dict)
+    done: SimpleQueue[Future[bytes]] = field(default_factory=SimpleQueue)
+    losses: dict[int, list[WorkerLostError]] = field(default_factory=dict)  # by task
+    ended: int = 0  # tasks that a worker came back from
 
     def __post_init__(self) -> None:
         self.waiting = deque(range(len(self.tasks)))
@@ -109,69 +113,70 @@ class _Run:
     def outcomes(self) -> Iterator[Outcome]:
         pool = self.block.start(len(self.tasks))
         try:
-            while self.waiting or self.suspects or self.in_flight:
-                intact = self._submit(pool)
-                done = wait(self.in_flight, return_when=FIRST_COMPLETED).done
-                intact = intact and not any(_worker_lost(future) for future in done)
-                if not intact:  # the pool is broken: everything in flight has ended, too
-                    done = wait(self.in_flight).done
-                lost = []
-                for future in done:
-                    index, start = self.in_flight.pop(future)
-                    error = future.exception()
-                    if isinstance(error, BrokenExecutor):
-                        lost.append((index, time.perf_counter() - start, error))
-                    else:
-                        yield _outcome(index, future, time.perf_counter() - start)
-                if not intact:
-                    self.block.stop(pool, at_once=True)
-                    pool = self.block.start(len(self.tasks))
-                    yield from self._after_loss(lost)
+            yield from self._submit(pool)
+            while self.in_flight:
+                outcomes = [*self._settle(self.done.get())]
+                self._refuse_hopeless(pool)
+                outcomes += self._submit(pool)  # no worker waits for the consumer
+                yield from outcomes
         except BaseException:  # Ctrl-C, or the consumer wants no more: nobody waits for the rest
-            self.block.stop(pool, at_once=True)
+            pool.stop(at_once=True)
             raise
-        self.block.stop(pool, at_once=False)
+        pool.stop(at_once=False)
 
-    def _submit(self, pool: Executor) -> bool:
-        """Fill the window; suspects go alone. False if the pool turns out to be broken."""
-        source, window = (
-            (self.suspects, 1) if self.suspects else (self.waiting, 2 * self.block.slots())
-        )
-        while source and len(self.in_flight) < window:
-            index = source[0]
+    def _submit(self, pool: Pool) -> Iterator[Outcome]:
+        """Give every worker a task; those that cannot be sent have failed."""
+        while self.waiting and len(self.in_flight) < pool.slots():
+            index = self.waiting.popleft()
             try:
-                future = pool.submit(attempt, self.function, self.tasks[index])
-            except BrokenExecutor:
-                return False
-            source.popleft()
+                task = cloudpickle.dumps(self.tasks[index])
+            except Exception as exception:  # noqa: BLE001 - whatever it is, the rest goes on
+                yield Outcome(index, None, failure(exception), 0.0)
+                continue
+            future = pool.submit(attempt, self.function, task)
             self.in_flight[future] = index, time.perf_counter()
-        return True
+            future.add_done_callback(self.done.put)
 
-    def _after_loss(self, lost: list[tuple[int, float, BrokenExecutor]]) -> Iterator[Outcome]:
-        """Decide what happens to tasks whose worker died."""
-        logger.warning(
-            "a worker process died while %d task%s in flight; started anew",
-            len(lost),
-            " was" if len(lost) == 1 else "s were",
-        )
-        for index, seconds, error in lost:
-            self.losses[index] = self.losses.get(index, 0) + 1
-            if self.losses[index] > self.retries:
-                message = f"in each of {self.losses[index]} tries: {error}"
-                failure = TaskFailure("worker lost", message, str(error.__cause__ or ""))
-                yield Outcome(index, None, failure, seconds)
-            else:
-                self.suspects.append(index)
+    def _settle(self, future: Future[bytes]) -> Iterator[Outcome]:
+        index, start = self.in_flight.pop(future)
+        error = future.exception()
+        if isinstance(error, WorkerLostError):
+            yield from self._after_loss(index, error, time.perf_counter() - start)
+            return
+        if error is not None:  # the pool cannot go on
+            raise error
+        self.ended += 1
+        try:
+            result: Attempt = pickle.loads(future.result())
+        except Exception as exception:  # noqa: BLE001 - a value that only its worker understands
+            yield Outcome(index, None, failure(exception), time.perf_counter() - start)
+            return
+        if not result.loaded and result.error is not None:
+            raise InputError(
+                "workers cannot load what they are to run: "
+                f"{result.error.kind}: {result.error.message}. They need what is installed here, "
+                "and every module that the configuration names"
+            )
+        yield Outcome(index, result.value, result.error, result.seconds)
 
+    def _after_loss(self, index: int, loss: WorkerLostError, seconds: float) -> Iterator[Outcome]:
+        """Try a task again whose worker is gone, or give it up."""
+        losses = self.losses.setdefault(index, [])
+        losses.append(loss)
+        given_up = sum(one.share for one in losses) > self.retries + 1 - 1e-6
+        next_ = "it is given up" if given_up else "it is tried again"
+        logger.warning("A worker was lost with task %d (%s); %s", index, loss.how, next_)
+        if given_up:
+            hows = "; ".join(dict.fromkeys(one.how for one in losses))
+            message = f"in each of {len(losses)} tries: {hows}"
+            yield Outcome(index, None, TaskFailure("worker lost", message, ""), seconds)
+        else:
+            self.waiting.appendleft(index)
 
-def _worker_lost(future: Future[Any]) -> bool:
-    return isinstance(future.exception(), BrokenExecutor)
-
-
-def _outcome(index: int, future: Future[Any], elapsed: float) -> Outcome:
-    error = future.exception()
-    if error is not None:  # the task or its value could not be sent between processes
-        failure = TaskFailure(type(error).__name__, str(error), str(error.__cause__ or ""))
-        return Outcome(index, None, failure, elapsed)
-    result = future.result()
-    return Outcome(index, result.value, result.error, result.seconds)
+    def _refuse_hopeless(self, pool: Pool) -> None:
+        lost = [loss for losses in self.losses.values() for loss in losses]
+        if lost and not self.ended and len(lost) >= HOPELESS + 2 * pool.slots():
+            raise InputError(
+                f"{len(lost)} workers were lost before any task had ended; the last: "
+                f"{lost[-1].how}. Look at memory and at the programs that the tasks start"
+            )

@@ -1,4 +1,4 @@
-"""Replicating a cell: which replication keeps periodic images apart with the fewest atoms."""
+"""Supercells: which one keeps periodic images apart with the fewest atoms, and how it is built."""
 
 from __future__ import annotations
 
@@ -7,37 +7,49 @@ from dataclasses import dataclass
 import numpy as np
 
 from potwright.geometry.cells import reduced_basis, shortest_image
+from potwright.geometry.sublattices import (
+    HERMITE,
+    TOLERANCE_ANGSTROM,
+    Sublattice,
+    better_sublattice,
+    short_vectors,
+)
 
-TOLERANCE_ANGSTROM = 1e-6
-"""Lengths closer than this are the same."""
 
-HERMITE = (1.0, 1.0, (4 / 3) ** 0.25, 2 ** (1 / 6))
-"""Largest shortest vector of a lattice of unit content, by its dimension (Hermite's constants)."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Supercell:
-    """A replication and what it achieves.
+    """A supercell and what it achieves.
 
     Attributes
     ----------
-    repeats
-        How often the cell is repeated along each of its vectors.
+    matrix
+        Its lattice vectors as integer combinations of the cell's, shape (3, 3).
     shortest_image
         Distance between periodic images in the supercell, Å; infinity if nothing is periodic.
     n_atoms
         Atoms in the supercell.
     """
 
-    repeats: tuple[int, int, int]
+    matrix: np.ndarray
     shortest_image: float
     n_atoms: int
 
+    @property
+    def is_trivial(self) -> bool:
+        """Whether it is the cell itself."""
+        return np.array_equal(self.matrix, np.eye(3))
+
 
 def find_supercell(
-    cell: np.ndarray, pbc: np.ndarray, n_atoms: int, min_length: float, max_atoms: int
+    cell: np.ndarray,
+    pbc: np.ndarray,
+    n_atoms: int,
+    min_length: float,
+    max_atoms: int,
+    *,
+    non_diagonal: bool = False,
 ) -> Supercell:
-    """The replication with the fewest atoms whose periodic images are ``min_length`` apart.
+    """The supercell with the fewest atoms whose periodic images are ``min_length`` apart.
 
     All replications along the periodic axes with at most ``max_atoms`` atoms are compared. If none
     reaches ``min_length``, the one with the longest shortest image is taken. Equals are decided by
@@ -56,11 +68,63 @@ def find_supercell(
         Wanted distance between periodic images, Å.
     max_atoms
         The largest supercell.
+    non_diagonal
+        Compare all integer combinations of the periodic vectors, not only their multiples. One of
+        them is taken, with reduced vectors, where it is better than every replication.
     """
     periodic = np.asarray(pbc, dtype=bool)
     multiples = max(1, max_atoms // n_atoms)
     if not periodic.any() or multiples == 1:
-        return Supercell((1, 1, 1), shortest_image(cell, periodic), n_atoms)
+        return Supercell(np.eye(3, dtype=int), shortest_image(cell, periodic), n_atoms)
+    repeats, length = _best_replication(cell, periodic, min_length, multiples)
+    matrix = np.diag(repeats)
+    if non_diagonal and periodic.sum() > 1:
+        basis, operation = reduced_basis(cell, periodic)
+        known = Sublattice(np.diag(np.array(repeats)[periodic]), length)
+        better = better_sublattice(basis, min_length, multiples, known)
+        if better is not None:
+            rows, length = better.rows @ operation, better.length
+            within = np.ix_(periodic, periodic)
+            matrix[within] = rows
+            matrix[within] = reduced_basis(matrix @ cell, periodic)[1] @ rows
+            matrix = _right_handed(matrix, periodic)
+    return Supercell(matrix, length, n_atoms * round(abs(np.linalg.det(matrix))))
+
+
+def replicate(
+    positions: np.ndarray, cell: np.ndarray, matrix: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fill a supercell with copies of a structure.
+
+    Parameters
+    ----------
+    positions
+        Shape (n, 3), Å.
+    cell
+        Shape (3, 3), Å.
+    matrix
+        Lattice vectors of the supercell as integer combinations of the cell's, shape (3, 3).
+
+    Returns
+    -------
+    positions, cell
+        Shapes (m·n, 3) and (3, 3) for m = |determinant of ``matrix``|; the n atoms of one image
+        stand together, so properties of atoms are repeated by ``np.tile``.
+    """
+    matrix = np.asarray(matrix)
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T @ matrix
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    points = np.indices(high - low + 1).reshape(3, -1).T + low
+    inside = np.floor(points @ np.linalg.inv(matrix) + 1e-9) == 0
+    shifts = points[inside.all(axis=1)] @ cell
+    images = shifts[:, None, :] + np.asarray(positions)[None, :, :]
+    return images.reshape(-1, 3), matrix @ np.asarray(cell, dtype=float)
+
+
+def _best_replication(
+    cell: np.ndarray, periodic: np.ndarray, min_length: float, multiples: int
+) -> tuple[tuple[int, int, int], float]:
+    """Repeats along the cell's vectors, and the shortest image that they reach."""
     repeats, lengths = _all_replications(cell, periodic, min_length, multiples)
     sizes = repeats.prod(axis=1)
     fits = lengths >= min_length - TOLERANCE_ANGSTROM
@@ -70,32 +134,15 @@ def find_supercell(
         best = np.flatnonzero(lengths >= lengths.max() - TOLERANCE_ANGSTROM)
         best = best[sizes[best] == sizes[best].min()]
     chosen = min((_rank(cell, periodic, repeats[i]) for i in best), key=lambda r: r[:3])
-    return Supercell(chosen[2], chosen[3], n_atoms * int(np.prod(chosen[2])))
+    return chosen[2:]
 
 
-def replicate(
-    positions: np.ndarray, cell: np.ndarray, repeats: tuple[int, int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Repeat a structure along its lattice vectors.
-
-    Parameters
-    ----------
-    positions
-        Shape (n, 3), Å.
-    cell
-        Shape (3, 3), Å.
-    repeats
-        How often along each vector.
-
-    Returns
-    -------
-    positions, cell
-        Shapes (m·n, 3) and (3, 3) for m = product of ``repeats``; the n atoms of one image stand
-        together, so properties of atoms are repeated by ``np.tile``.
-    """
-    shifts = np.indices(repeats).reshape(3, -1).T @ cell
-    images = shifts[:, None, :] + np.asarray(positions)[None, :, :]
-    return images.reshape(-1, 3), np.asarray(cell) * np.array(repeats)[:, None]
+def _right_handed(matrix: np.ndarray, periodic: np.ndarray) -> np.ndarray:
+    """The same sublattice with vectors that turn like the cell's."""
+    if np.linalg.det(matrix) < 0:
+        matrix = matrix.copy()
+        matrix[np.flatnonzero(periodic)[-1]] *= -1
+    return matrix
 
 
 def _rank(
@@ -118,7 +165,10 @@ def _all_replications(
     lattice = np.asarray(cell, dtype=float)[pbc]
     content = np.sqrt(np.linalg.det(lattice @ lattice.T))
     reach = min(min_length, HERMITE[dimension] * (multiples * content) ** (1 / dimension))
-    vectors, norms = _short_vectors(cell, pbc, reach + TOLERANCE_ANGSTROM)
+    basis, operation = reduced_basis(cell, pbc)
+    combinations, norms = short_vectors(basis, reach + TOLERANCE_ANGSTROM)
+    vectors = np.zeros((len(norms), 3), dtype=int)
+    vectors[:, pbc] = combinations @ operation
     heights = 1.0 / np.linalg.norm(np.linalg.pinv(lattice), axis=0)
     most = np.ones(3, dtype=int)
     most[pbc] = np.clip(np.ceil(reach / heights + TOLERANCE_ANGSTROM), 1, multiples).astype(int)
@@ -135,18 +185,3 @@ def _all_replications(
             )
     table = np.vstack(blocks)
     return table[:, :3].astype(int), table[:, 3]
-
-
-def _short_vectors(
-    cell: np.ndarray, pbc: np.ndarray, reach: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lattice vectors up to ``reach`` as integer combinations (K, 3) of the cell's, and lengths."""
-    basis, operation = reduced_basis(cell, pbc)
-    bounds = np.floor(reach * np.linalg.norm(np.linalg.pinv(basis), axis=0) + 1e-9).astype(int)
-    ranges = [np.arange(-b, b + 1) for b in bounds]
-    combinations = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, len(basis))
-    norms = np.linalg.norm(combinations @ basis, axis=1)
-    wanted = (norms <= reach) & combinations.any(axis=1)
-    vectors = np.zeros((int(wanted.sum()), 3), dtype=int)
-    vectors[:, pbc] = combinations[wanted] @ operation
-    return vectors, norms[wanted]

@@ -9,14 +9,17 @@
 
 from potwright.quantum.engines import (
     ASEEngine,
+    CommitteeEngine,
     Engine,
     EngineParameters,
     ImportedEngine,
+    QuantumEspressoEngine,
     TBLiteEngine,
 )
 from potwright.quantum.label import (
     REASONS,
     Attempt,
+    CalculationError,
     Label,
     LabelFailure,
     compute_label,
@@ -30,6 +33,8 @@ __all__ = [
     "REASONS",
     "ASEEngine",
     "Attempt",
+    "CalculationError",
+    "CommitteeEngine",
     "Engine",
     "EngineParameters",
     "ImportedEngine",
@@ -37,6 +42,7 @@ __all__ = [
     "LabelFailure",
     "LabelStore",
     "LevelOfTheory",
+    "QuantumEspressoEngine",
     "Stored",
     "TBLiteEngine",
     "compute_label",

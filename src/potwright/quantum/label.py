@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 NOT_CONVERGED, WALLTIME, CRASH = "not_converged", "walltime", "crash"
 KILLED, BAD_INPUT, UNPHYSICAL = "killed", "bad_input", "unphysical"
 REASONS = (NOT_CONVERGED, WALLTIME, CRASH, KILLED, BAD_INPUT, UNPHYSICAL)
-KEPT_LINES = 20
+"""Why there is no label: it ran out of steps, or out of time; it ended by a mistake of the program,
+or by a signal from outside; it could not start with this input; its numbers are none."""
 
-# names rather than classes: an exception reaches the main process as text
+KEPT_LINES = 20
+"""How much of an output or a traceback is kept with a failure."""
+
+# names rather than classes: an exception may reach the main process as text
 _BAD_INPUT_ERRORS = {
     "CalculatorSetupError",
     "InputError",
@@ -89,7 +93,7 @@ class LabelFailure:
     Attributes
     ----------
     reason
-        ``not_converged``, ``crash``, ``bad_input`` or ``unphysical``.
+        One of :data:`REASONS`.
     message
         What the engine said.
     details
@@ -110,12 +114,33 @@ class LabelFailure:
     attempts: tuple[Attempt, ...] = ()
 
 
+class CalculationError(RuntimeError):
+    """A calculation failed, and its engine knows why.
+
+    Parameters
+    ----------
+    reason
+        One of :data:`REASONS`.
+    message
+        What happened, in a sentence.
+    details
+        The last lines of the program's output.
+    """
+
+    def __init__(self, reason: str, message: str, details: str = ""):
+        super().__init__(reason, message, details)
+        self.reason, self.message, self.details = reason, message, details
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class UnphysicalResultError(RuntimeError):
     """The engine finished, and its result is not made of finite numbers."""
 
 
 def compute_label(engine: Engine, structure: Atoms) -> Label:
-    """Compute the label of a structure.
+    """Compute the label of a structure, with the engine's recoveries where it does not converge.
 
     The engine sees a structure that is periodic along some axis as periodic along all three, in
     its cell as stored (which holds vacuum along the other axes), so that a sheet and a wire have a
@@ -133,13 +158,69 @@ def compute_label(engine: Engine, structure: Atoms) -> Label:
     UnphysicalResultError
         If the result is not finite.
     Exception
-        Whatever the engine raises; see :func:`failure_reason`.
+        Whatever the engine raises in the last attempt; see :func:`failure_reason`.
     """
+    label, _, error = _climb(engine, structure)
+    if label is None:
+        assert error is not None
+        raise error
+    return label
+
+
+def try_label(engine: Engine, structure: Atoms) -> Label | LabelFailure:
+    """Like :func:`compute_label`; what the engine raises becomes a failure, with its reason.
+
+    This is what workers run: one structure that fails stops nothing.
+    """
+    start = time.perf_counter()
+    label, attempts, _ = _climb(engine, structure)
+    seconds, host = time.perf_counter() - start, socket.gethostname()
+    if label is not None:
+        return replace(label, host=host)
+    last = attempts[-1]
+    told = attempts if engine.recoveries else ()
+    return LabelFailure(last.reason, last.message, last.details, seconds, host, told)
+
+
+def failure_reason(kind: str, message: str) -> str:
+    """The class of a failure, from the exception's class name and what it said."""
+    if kind == "worker lost" or "died with <Signals.SIG" in message:
+        return KILLED
+    if kind == "SCFError" or "converge" in message.lower():
+        return NOT_CONVERGED
+    if kind == UnphysicalResultError.__name__:
+        return UNPHYSICAL
+    return BAD_INPUT if kind in _BAD_INPUT_ERRORS else CRASH
+
+
+def _climb(
+    engine: Engine, structure: Atoms
+) -> tuple[Label | None, tuple[Attempt, ...], BaseException | None]:
+    """As asked for, then recovery by recovery as long as nothing else is wrong than convergence."""
+    begin = time.perf_counter()
+    attempts: tuple[Attempt, ...] = ()
+    error: BaseException | None = None
+    for recovery in ("", *engine.recoveries):
+        start = time.perf_counter()
+        try:
+            label = _calculate(engine, structure, recovery)
+        except (Exception, SystemExit) as raised:  # noqa: BLE001 - engines raise what they like
+            attempt = _failed(raised, recovery, time.perf_counter() - start)
+            attempts, error = (*attempts, attempt), raised
+            if attempt.reason != NOT_CONVERGED:
+                break
+        else:
+            seconds = time.perf_counter() - begin
+            return replace(label, seconds=seconds, recovery=recovery, attempts=attempts), (), None
+    return None, attempts, error
+
+
+def _calculate(engine: Engine, structure: Atoms, recovery: str) -> Label:
     start = time.perf_counter()
     atoms = structure.copy()
     atoms.set_constraint()
     atoms.pbc = engine_pbc(structure.pbc)
-    calculator = engine.make_calculator()
+    calculator = engine.make_calculator(structure, recovery)
     atoms.calc = calculator
     energy = atoms.get_potential_energy()
     forces = np.array(atoms.get_forces(), dtype=float)
@@ -153,34 +234,13 @@ def compute_label(engine: Engine, structure: Atoms) -> Label:
     return Label(energy, forces, stress, time.perf_counter() - start)
 
 
-def try_label(engine: Engine, structure: Atoms) -> Label | LabelFailure:
-    """Like :func:`compute_label`; what the engine raises becomes a failure, with its reason.
-
-    This is what workers run: one structure that fails stops nothing.
-    """
-    start = time.perf_counter()
-    try:
-        return replace(compute_label(engine, structure), host=socket.gethostname())
-    except Exception as error:  # noqa: BLE001 - engines raise what they like; all is recorded
-        kind, told = type(error).__name__, traceback.format_exc()
-        return LabelFailure(
-            failure_reason(kind, str(error)),
-            f"{kind}: {error}",
-            "\n".join(told.splitlines()[-KEPT_LINES:]),
-            time.perf_counter() - start,
-            socket.gethostname(),
-        )
-
-
-def failure_reason(kind: str, message: str) -> str:
-    """The class of a failure, from the exception's class name and what it said."""
-    if kind == "worker lost":
-        return KILLED
-    if kind == "SCFError" or "converge" in message.lower():
-        return NOT_CONVERGED
-    if kind == UnphysicalResultError.__name__:
-        return UNPHYSICAL
-    return BAD_INPUT if kind in _BAD_INPUT_ERRORS else CRASH
+def _failed(error: BaseException, recovery: str, seconds: float) -> Attempt:
+    if isinstance(error, CalculationError):
+        return Attempt(recovery, error.reason, error.message, error.details, seconds)
+    kind, told = type(error).__name__, traceback.format_exception(error)
+    details = "\n".join("".join(told).splitlines()[-KEPT_LINES:])
+    reason = failure_reason(kind, str(error))
+    return Attempt(recovery, reason, f"{kind}: {error}", details, seconds)
 
 
 def _stress(atoms: Atoms) -> np.ndarray | None:

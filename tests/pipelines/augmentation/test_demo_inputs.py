@@ -14,9 +14,9 @@ from kedro.config import OmegaConfigLoader
 from potwright.datasets import StructuresDataset
 from potwright.geometry import nearest_neighbour_distances
 from potwright.pes import PESData
-from potwright.pipelines.augmentation.inputs import prepare_inputs
 from potwright.pipelines.augmentation.parameters import AugmentationParameters
 from potwright.pipelines.augmentation.supercells import build_supercells
+from potwright.pipelines.augmentation.vacuum import add_vacuum
 
 PROJECT = Path(__file__).parents[3]
 
@@ -40,7 +40,7 @@ def initial() -> PESData:
 @pytest.fixture(scope="module")
 def supercells(initial: PESData) -> dict[str, Atoms]:
     demo = parameters("demo")
-    built = build_supercells(prepare_inputs(initial, demo), demo.supercells)
+    built = build_supercells(add_vacuum(initial, demo.vacuum), demo.supercells)
     names = [Path(source).stem for source in built.source]
     return dict(zip(names, built.to_atoms(engine_pbc=True), strict=True))
 

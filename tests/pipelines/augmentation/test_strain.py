@@ -6,9 +6,12 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from potwright.geometry import empty_gaps, plane_heights
+from potwright.geometry import empty_gaps, plane_heights, plane_normals
 from potwright.pes import PESData
 from potwright.pipelines.augmentation.copies import make_copies
 from potwright.pipelines.augmentation.parameters import StrainParameters
@@ -107,3 +110,45 @@ def test_primitive_cells_are_strained_as_crystals() -> None:
     crystal = PESData.from_atoms([bulk("Cu")])
     strained = strain_structures(make_copies(crystal, 2), StrainParameters(), seed=1)
     assert set(strained.origin) == {"strain"}
+
+
+@st.composite
+def structures(draw: st.DrawFn) -> PESData:
+    """Triclinic structures of 1 to 200 atoms, any orientation and periodicity."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    cell = np.diag(rng.uniform(2, 8, 3))
+    cell[1, 0], cell[2, 0], cell[2, 1] = rng.uniform(-3, 3, 3)
+    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    positions = rng.uniform(-1, 2, (draw(st.integers(1, 200)), 3))
+    pbc = draw(st.tuples(*[st.booleans()] * 3))
+    cell = (cell @ rotation)[rng.permutation(3)]
+    return PESData.from_atoms([Atoms("C" * len(positions), positions @ cell, cell=cell, pbc=pbc)])
+
+
+@given(structures(), st.sampled_from(MODES), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_any_structure_is_strained_along_periodic_directions_only(
+    pes: PESData, mode: Mode, seed: int
+) -> None:
+    strained = strain_structures(pes, StrainParameters(mode=mode), seed)
+    before, after, periodic = pes.cell[0], strained.cell[0], pes.pbc[0]
+    assert np.array_equal(strained.pbc, pes.pbc)
+    if not periodic.any():
+        assert strained.id.tolist() == pes.id.tolist()
+        return
+    # Fractional coordinates stay, and so does what is perpendicular to the periodic vectors.
+    fractional = pes.positions @ np.linalg.inv(before)
+    assert strained.positions == pytest.approx(fractional @ after, abs=1e-5)
+    assert plane_heights(after)[~periodic] == pytest.approx(plane_heights(before)[~periodic])
+    if periodic.sum() == 2:
+        normal = plane_normals(before)[~periodic]
+        assert plane_normals(after)[~periodic] == pytest.approx(normal, abs=1e-6)
+    # The stretch of the periodic lattice is within the range.
+    deformation = np.linalg.lstsq(before[periodic], after[periodic])[0]
+    singular = np.linalg.svd(deformation, compute_uv=False)[: periodic.sum()]
+    if mode == "per_axis":  # along vectors that need not be orthogonal
+        lengths = np.linalg.norm(after, axis=1) / np.linalg.norm(before, axis=1)
+        singular = lengths[periodic]
+    assert np.all((singular > 0.8 - 1e-6) & (singular < 1.6 + 1e-6))
+    if mode == "isotropic":
+        assert np.ptp(singular) < 1e-6

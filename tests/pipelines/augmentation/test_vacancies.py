@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 
+from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.pipelines.augmentation.copies import make_copies
 from potwright.pipelines.augmentation.parameters import RattleParameters, VacancyParameters
@@ -16,7 +17,7 @@ from potwright.pipelines.augmentation.vacancies import remove_atoms
 
 @pytest.fixture
 def copies(inputs: PESData) -> PESData:
-    return rattle_structures(make_copies(inputs, 10), RattleParameters(), seed=1)
+    return rattle_structures(make_copies(inputs, 10), RattleParameters(), 0.45, seed=1)
 
 
 def test_thirty_per_cent_of_each_inputs_copies_lose_two_atoms(
@@ -30,7 +31,8 @@ def test_thirty_per_cent_of_each_inputs_copies_lose_two_atoms(
     assert lost.sum() == 12
     assert np.array_equal(defective.origin == "vacancy", lost.ravel() == 2)
     assert np.array_equal(defective.parent, copies.parent)
-    assert np.array_equal(defective.group, defective.id)
+    # What lost atoms has the coordinates of the rattled copy, and belongs to it.
+    assert np.array_equal(defective.group, copies.id)
 
 
 def test_what_remains_is_the_copy_without_the_removed_atoms(copies: PESData) -> None:
@@ -53,6 +55,20 @@ def test_two_atoms_may_remain(inputs: PESData) -> None:
     assert remove_atoms(methane, parameters, seed=1).n_atoms.tolist() == [2]
     parameters = VacancyParameters(fraction_of_copies=1, atoms=4)
     assert remove_atoms(methane, parameters, seed=1).n_atoms.tolist() == [5]
+
+
+def test_more_atoms_than_any_structure_has_are_refused(inputs: PESData) -> None:
+    copies = make_copies(inputs[[0, 3]], 3)
+    assert len(remove_atoms(copies, VacancyParameters(atoms=8), seed=1)) == 6
+    with pytest.raises(InputError, match=r"vacancies\.atoms = 9: the largest structure has only 8"):
+        remove_atoms(copies, VacancyParameters(atoms=9), seed=1)
+    assert len(remove_atoms(PESData.empty(), VacancyParameters(), seed=1)) == 0
+
+
+def test_copies_that_are_not_distorted_stay_together(inputs: PESData) -> None:
+    copies = make_copies(inputs[[0]], 10)
+    defective = remove_atoms(copies, VacancyParameters(fraction_of_copies=1), seed=1)
+    assert set(defective.group) == {inputs.id[0]}
 
 
 def test_every_atom_can_be_removed(inputs: PESData) -> None:

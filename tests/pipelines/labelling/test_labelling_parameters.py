@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from potwright.configuration import ConfigLoader
 from potwright.errors import InputError
 from potwright.pipelines.labelling.parameters import LabellingParameters
-from potwright.quantum import ASEEngine, TBLiteEngine
+from potwright.quantum import ASEEngine, CommitteeEngine, QuantumEspressoEngine, TBLiteEngine
 
 CONF = Path(__file__).parents[3] / "conf"
 
@@ -31,6 +32,13 @@ def merged(tmp_path, overlay):
 def test_the_base_configuration_says_what_the_defaults_are():
     base = yaml.safe_load((CONF / "base" / "parameters_labelling.yml").read_text())
     assert LabellingParameters.model_validate(base["labelling"]) == LabellingParameters()
+
+
+@pytest.mark.parametrize("engine", [ASEEngine, CommitteeEngine, QuantumEspressoEngine])
+def test_every_setting_of_the_other_engines_is_explained_there(engine):
+    text = (CONF / "base" / "parameters_labelling.yml").read_text()
+    explained = set(re.findall(r"^  #   (\w+): .*  \S", text, re.MULTILINE))
+    assert set(engine.model_fields) <= explained
 
 
 def test_the_demo_changes_valid_keys_only(tmp_path):
@@ -62,7 +70,7 @@ def test_an_overlay_keeps_what_it_does_not_name(tmp_path):
             {"engine": {"type": "ase", "calculator": "a.b", "method": "GFN2-xTB"}},
             "engine.method: unknown key",
         ),
-        ({"executor": {"workers": 0}}, "executor.workers = 0"),
+        ({"executor": {"type": "local", "workers": 0}}, "executor.workers = 0"),
         ({"screening": {"min_volume_ratio": 6.0}}, "must be below max_volume_ratio"),
         ({"screning": {}}, "did you mean 'screening'"),
         (

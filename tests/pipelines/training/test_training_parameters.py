@@ -59,6 +59,10 @@ def test_settings_are_checked_without_importing_torch() -> None:
             {"trainer": {"settings": {"max_L": "one"}}},
             r"argument --max_L: invalid int value: 'one'",
         ),
+        (
+            {"trainer": {"settings": {"amsgrad": False}}},
+            r"trainer.settings: amsgrad: is always True in MACE, which cannot change it",
+        ),
         ({"trainer": {"type": "nequip"}}, r"trainer.type = 'nequip'"),
     ],
 )
@@ -70,6 +74,11 @@ def test_mistakes_are_named(given: dict, message: str) -> None:
 def test_a_flag_takes_no_value_and_false_leaves_it_out() -> None:
     given = {"ema": True, "swa": False, "lr": 0.1, "keep_isolated_atoms": True}
     assert arguments(given) == ["--ema", "--lr=0.1", "--keep_isolated_atoms=True"]
+
+
+def test_a_flag_that_switches_off_is_there_for_false() -> None:
+    assert arguments({"foundation_model_readout": False}) == ["--foundation_model_readout"]
+    assert arguments({"foundation_model_readout": True, "amsgrad": True}) == []
 
 
 def test_the_defaults_are_those_of_the_paper() -> None:

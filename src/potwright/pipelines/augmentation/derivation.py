@@ -42,12 +42,18 @@ class Change:
         New lattice vectors, shape (3, 3), Å.
     made_by
         The parameters that made it, to be kept with the structure.
+    numbers
+        New atomic numbers, shape (m,); None: those of ``atoms``.
+    pbc
+        New periodicity, shape (3,); None: as before.
     """
 
     atoms: np.ndarray
     positions: np.ndarray
     cell: np.ndarray
     made_by: dict[str, Any]
+    numbers: np.ndarray | None = None
+    pbc: np.ndarray | None = None
 
 
 def geometries(pes: PESData) -> Iterator[Geometry]:
@@ -59,10 +65,16 @@ def geometries(pes: PESData) -> Iterator[Geometry]:
         yield Geometry(numbers[atoms], positions[atoms], cell[i], pbc[i])
 
 
-def derive(pes: PESData, changes: Sequence[Change | None], origin: str | None = None) -> PESData:
+def derive(
+    pes: PESData,
+    changes: Sequence[Change | None],
+    origin: str | None = None,
+    *,
+    keeps_coordinates: bool = False,
+) -> PESData:
     """Apply one change, or none, to each structure.
 
-    Labels, group and split are not inherited by changed structures; parent and source are.
+    Labels and split are not inherited by changed structures; parent and source are.
 
     Parameters
     ----------
@@ -72,26 +84,40 @@ def derive(pes: PESData, changes: Sequence[Change | None], origin: str | None = 
         S changes; ``None`` leaves a structure as it is.
     origin
         Origin of the changed structures; ``None`` keeps theirs.
+    keeps_coordinates
+        Whether the atoms that remain are where they were. If so, a changed structure stays in the
+        group of what it was: the two must not be split between training and test.
     """
     changed = np.array([change is not None for change in changes], dtype=bool)
     if not changed.any():
         return pes
-    old = pes[changed]
-    applied = [change for change in changes if change is not None]
-    counts = [len(change.atoms) for change in applied]
-    numbers = [g.numbers[c.atoms] for g, c in zip(geometries(old), applied, strict=True)]
-    new = old.replace(
-        offsets=np.concatenate([[0], np.cumsum(counts)]),
-        numbers=np.concatenate(numbers),
-        positions=np.concatenate([change.positions for change in applied]),
-        cell=np.array([change.cell for change in applied]),
-        origin=old.origin if origin is None else origin,
-        info=[_inherited(info, change) for info, change in zip(old.info, applied, strict=True)],
-        **without_labels(sum(counts)),
-    )
+    new = _apply(pes[changed], [change for change in changes if change is not None], origin)
+    if keeps_coordinates:
+        new = new.replace(group=pes.group[changed])
+    if changed.all():
+        return new
     order = np.empty(len(pes), dtype=int)
     order[np.concatenate([np.flatnonzero(changed), np.flatnonzero(~changed)])] = np.arange(len(pes))
     return PESData.concatenate([new, pes[~changed]])[order]
+
+
+def _apply(old: PESData, changes: Sequence[Change], origin: str | None) -> PESData:
+    counts = [len(change.atoms) for change in changes]
+    numbers = [
+        g.numbers[c.atoms] if c.numbers is None else c.numbers
+        for g, c in zip(geometries(old), changes, strict=True)
+    ]
+    pbc = [own if c.pbc is None else c.pbc for own, c in zip(old.pbc, changes, strict=True)]
+    return old.replace(
+        offsets=np.concatenate([[0], np.cumsum(counts)]),
+        numbers=np.concatenate(numbers),
+        positions=np.concatenate([change.positions for change in changes]),
+        cell=np.array([change.cell for change in changes]),
+        pbc=np.array(pbc),
+        origin=old.origin if origin is None else origin,
+        info=[_inherited(info, change) for info, change in zip(old.info, changes, strict=True)],
+        **without_labels(sum(counts)),
+    )
 
 
 def without_labels(atoms: int) -> dict[str, Any]:
@@ -120,6 +146,20 @@ def parent_of(pes: PESData, i: int) -> str:
 def copy_of(pes: PESData, i: int) -> int:
     """Which of its parent's copies structure ``i`` is."""
     return int(pes.info[i].get("copy", 0))
+
+
+def roots(pes: PESData) -> np.ndarray:
+    """Id of the farthest known ancestor of each structure, its own if it has none, shape (S,)."""
+    parent = dict(zip(pes.id.tolist(), pes.parent.tolist(), strict=True))
+
+    def root(id_: str) -> str:
+        seen = {id_}
+        while (above := parent.get(id_, "")) and above not in seen:
+            id_ = above
+            seen.add(id_)
+        return id_
+
+    return np.array([root(id_) for id_ in pes.id.tolist()], dtype=str)
 
 
 def _inherited(info: dict[str, Any], change: Change) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The inputs as augmentation takes them: free of clear mistakes, with vacuum where it belongs."""
+"""The inputs: what cannot be meant is refused, what may not be meant gets a warning."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ import logging
 import numpy as np
 
 from potwright.errors import InputError
-from potwright.geometry import empty_gaps, is_degenerate, pad_vacuum
+from potwright.geometry import empty_gaps, is_degenerate
 from potwright.pes import PESData
-from potwright.pipelines.augmentation.derivation import Change, Geometry, derive, geometries
+from potwright.pipelines.augmentation.derivation import Geometry, geometries
 from potwright.pipelines.augmentation.parameters import AugmentationParameters
 
 logger = logging.getLogger(__name__)
 
-INPUT_ID = "input_id"
-"""Key of ``info`` for the id that a padded structure has in ``initial_structures``."""
 
-
-def prepare_inputs(initial: PESData, parameters: AugmentationParameters) -> PESData:
-    """Refuse what cannot be meant, warn of what may not be meant, and pad the vacuum.
+def check_inputs(initial: PESData, parameters: AugmentationParameters) -> PESData:
+    """Refuse what cannot be meant, and warn of what may not be meant.
 
     Parameters
     ----------
     initial
         The user's structures.
     parameters
-        Vacuum along non-periodic axes, and the gap in a fully periodic cell that gets a warning.
+        The gap in a fully periodic cell that gets a warning.
+
+    Returns
+    -------
+    PESData
+        ``initial``, unchanged.
 
     Raises
     ------
@@ -38,34 +40,13 @@ def prepare_inputs(initial: PESData, parameters: AugmentationParameters) -> PESD
             "no structures found to augment: 'initial_structures' is empty; put files that ASE "
             "reads into its folder (see conf/base/catalog_augmentation.yml)"
         )
-    changes = []
     for i, geometry in enumerate(geometries(initial)):
-        name = _name(initial, i)
+        name = str(initial.source[i] or f"structure {i}")
         _refuse_flat_cell(geometry, name)
+        if not parameters.vacuum.enabled:
+            _refuse_missing_vectors(geometry, name)
         _warn_of_gaps(geometry, name, parameters.suspicious_gap_angstrom)
-        changes.append(_padding(geometry, str(initial.id[i]), parameters.vacuum_angstrom))
-    padded = np.array([change is not None for change in changes])
-    if padded.any():
-        logger.info("Vacuum or position changed for %d of %d inputs", padded.sum(), len(initial))
-    prepared = derive(initial, changes)
-    return prepared.replace(parent=np.where(padded, initial.id, initial.parent))
-
-
-def input_ids(prepared: PESData) -> np.ndarray:
-    """Ids, shape (S,), under which ``initial_structures`` holds the prepared ones."""
-    ids = zip(prepared.id, prepared.info, strict=True)
-    return np.array([info.get(INPUT_ID, own) for own, info in ids], dtype=str)
-
-
-def _name(pes: PESData, i: int) -> str:
-    return str(pes.source[i] or f"structure {i}")
-
-
-def _padding(geometry: Geometry, input_id: str, vacuum: float) -> Change | None:
-    positions, cell = pad_vacuum(geometry.positions, geometry.cell, geometry.pbc, vacuum)
-    if np.array_equal(positions, geometry.positions) and np.array_equal(cell, geometry.cell):
-        return None
-    return Change(np.arange(len(positions)), positions, cell, {INPUT_ID: input_id})
+    return initial
 
 
 def _refuse_flat_cell(geometry: Geometry, name: str) -> None:
@@ -75,6 +56,15 @@ def _refuse_flat_cell(geometry: Geometry, name: str) -> None:
             f"{name}: its cell has no volume: {geometry.cell.tolist()} with pbc {pbc}; give each "
             "periodic axis a lattice vector, independent of the others, or set 'pbc' of this file "
             "under initial_structures in the catalog"
+        )
+
+
+def _refuse_missing_vectors(geometry: Geometry, name: str) -> None:
+    missing = [axis for axis, vector in zip("abc", geometry.cell, strict=True) if not vector.any()]
+    if missing:
+        raise InputError(
+            f"{name}: its cell has no vector along {', '.join(missing)}; let "
+            "augmentation.vacuum.enabled be true, or give it a cell with vacuum"
         )
 
 

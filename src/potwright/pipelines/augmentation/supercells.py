@@ -1,4 +1,4 @@
-"""Supercells: the smallest replication whose periodic images are far enough apart."""
+"""Supercells: the smallest one whose periodic images are far enough apart."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from potwright.geometry import find_supercell, replicate
 from potwright.pes import PESData
 from potwright.pipelines.augmentation.derivation import Change, Geometry, derive, geometries
-from potwright.pipelines.augmentation.inputs import INPUT_ID, input_ids
 from potwright.pipelines.augmentation.parameters import SupercellParameters
+from potwright.pipelines.augmentation.vacuum import input_ids, without_input_ids
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def build_supercells(inputs: PESData, parameters: SupercellParameters) -> PESDat
     -------
     PESData
         S structures; replicated ones have origin ``supercell``, the input as parent, and
-        ``replication`` and ``shortest_image_angstrom`` in ``info``.
+        ``supercell_matrix`` and ``shortest_image_angstrom`` in ``info``.
     """
     changes = [
         _supercell(geometry, str(source) or str(id_), parameters)
@@ -39,32 +39,34 @@ def build_supercells(inputs: PESData, parameters: SupercellParameters) -> PESDat
     ]
     replicated = np.array([change is not None for change in changes], dtype=bool)
     parent = np.where(replicated, input_ids(inputs), inputs.parent)
-    supercells = derive(inputs, changes, origin="supercell").replace(parent=parent)
-    info = [{k: v for k, v in i.items() if k != INPUT_ID} for i in supercells.info]
-    return supercells.replace(info=info)
+    return without_input_ids(derive(inputs, changes, origin="supercell").replace(parent=parent))
 
 
 def _supercell(geometry: Geometry, name: str, parameters: SupercellParameters) -> Change | None:
     n = len(geometry.numbers)
     found = find_supercell(
-        geometry.cell, geometry.pbc, n, parameters.min_length_angstrom, parameters.max_atoms
+        geometry.cell,
+        geometry.pbc,
+        n,
+        parameters.min_length_angstrom,
+        parameters.max_atoms,
+        non_diagonal=parameters.non_diagonal,
     )
     if found.shortest_image < parameters.min_length_angstrom - 1e-6:
         logger.warning(
-            "%s: no supercell of at most %d atoms has periodic images %.1f Å apart; %d×%d×%d with "
-            "%d atoms reaches %.2f Å",
+            "%s: no supercell of at most %d atoms has periodic images %.1f Å apart; one of %d "
+            "atoms reaches %.2f Å",
             name,
             parameters.max_atoms,
             parameters.min_length_angstrom,
-            *found.repeats,
             found.n_atoms,
             found.shortest_image,
         )
-    if found.repeats == (1, 1, 1):
+    if found.is_trivial:
         return None
-    positions, cell = replicate(geometry.positions, geometry.cell, found.repeats)
+    positions, cell = replicate(geometry.positions, geometry.cell, found.matrix)
     made_by = {
-        "replication": list(found.repeats),
+        "supercell_matrix": found.matrix.tolist(),
         "shortest_image_angstrom": round(found.shortest_image, 6),
     }
     return Change(np.tile(np.arange(n), found.n_atoms // n), positions, cell, made_by)

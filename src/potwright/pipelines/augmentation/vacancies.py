@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.pipelines.augmentation.derivation import (
     Change,
@@ -43,9 +44,22 @@ def remove_atoms(copies: PESData, parameters: VacancyParameters, seed: int) -> P
     Returns
     -------
     PESData
-        S structures; those that lost atoms replace the copy that they were, have origin
-        ``vacancy``, and the indices of the lost atoms as ``removed_atoms`` in ``info``.
+        S structures; those that lost atoms replace the copy that they were, stay in its group,
+        and have origin ``vacancy`` and the indices of the lost atoms as ``removed_atoms`` in
+        ``info``.
+
+    Raises
+    ------
+    InputError
+        If no copy has so many atoms.
     """
+    largest = int(copies.n_atoms.max(initial=0))
+    if len(copies) and parameters.atoms > largest:
+        raise InputError(
+            f"augmentation.vacancies.atoms = {parameters.atoms}: the largest structure has only "
+            f"{largest}; take out fewer, make larger supercells, or set "
+            "augmentation.vacancies.enabled: false"
+        )
     drawn = _drawn(copies, parameters.fraction_of_copies, seed)
     changes = [
         _defective(geometry, parameters.atoms, stream(seed, "vacancies", copies, i))
@@ -61,7 +75,7 @@ def remove_atoms(copies: PESData, parameters: VacancyParameters, seed: int) -> P
             drawn.sum(),
             FEWEST_ATOMS,
         )
-    return derive(copies, changes, origin="vacancy")
+    return derive(copies, changes, origin="vacancy", keeps_coordinates=True)
 
 
 def _drawn(copies: PESData, fraction: float, seed: int) -> np.ndarray:

@@ -142,7 +142,7 @@ def refuse_unknown_elements(candidates: PESData, engine: Engine) -> None:
         symbols = ", ".join(chemical_symbols[z] for z in unknown)
         raise InputError(
             f"labelling.engine {engine.level_of_theory()} does not know {symbols}, found in "
-            f"{origin}; remove the structure or use another engine"
+            f"{origin}; remove the structure, or use another engine or settings that include it"
         )
 
 

@@ -60,12 +60,15 @@ def known_settings() -> list[str]:
 
 
 def arguments(settings: Mapping[str, Any]) -> list[str]:
-    """The command line that these settings make; one that is a flag takes no value."""
-    flags = {action.dest for action in maces_parser()._actions if action.nargs == 0}
+    """The command line that these settings make.
+
+    A flag takes no value: it is there if that gives what is wanted, be it true or false.
+    """
+    flags = _flags()
     return [
         f"--{key}" if key in flags else f"--{key}={value}"
         for key, value in settings.items()
-        if key not in flags or value
+        if key not in flags or value != flags[key].default
     ]
 
 
@@ -75,8 +78,11 @@ def check_values(settings: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        With the parser's own words.
+        With the parser's own words; or because a flag can only be set, and is set already.
     """
+    for key, action in _flags().items():
+        if settings.get(key, action.default) not in (action.default, action.const):
+            raise ValueError(f"{key}: is always {action.default} in MACE, which cannot change it")
     said = io.StringIO()
     try:
         with redirect_stderr(said):
@@ -84,3 +90,7 @@ def check_values(settings: Mapping[str, Any]) -> None:
     except SystemExit as error:
         message = said.getvalue().strip().splitlines()[-1].partition("error: ")[2]
         raise ValueError(message) from error
+
+
+def _flags() -> dict[str, argparse.Action]:
+    return {action.dest: action for action in maces_parser()._actions if action.nargs == 0}

@@ -9,10 +9,23 @@ from typing import Annotated
 from pydantic import Field
 
 from potwright.quantum.engines.ase_calculator import ASEEngine
+from potwright.quantum.engines.committee import CommitteeEngine
+from potwright.quantum.engines.espresso import QuantumEspressoEngine
 from potwright.quantum.engines.imported import ImportedEngine
 from potwright.quantum.engines.protocol import Engine
 from potwright.quantum.engines.tblite import TBLiteEngine
 
-EngineParameters = Annotated[TBLiteEngine | ASEEngine | ImportedEngine, Field(discriminator="type")]
+EngineParameters = Annotated[
+    TBLiteEngine | QuantumEspressoEngine | CommitteeEngine | ASEEngine | ImportedEngine,
+    Field(discriminator="type"),
+]
 
-__all__ = ["ASEEngine", "Engine", "EngineParameters", "ImportedEngine", "TBLiteEngine"]
+__all__ = [
+    "ASEEngine",
+    "CommitteeEngine",
+    "Engine",
+    "EngineParameters",
+    "ImportedEngine",
+    "QuantumEspressoEngine",
+    "TBLiteEngine",
+]

@@ -6,18 +6,25 @@ import difflib
 import hashlib
 import importlib
 import inspect
+import shutil
+import tempfile
+import weakref
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from ase import Atoms
 from ase.calculators.calculator import Calculator, FileIOCalculator
+from ase.calculators.genericfileio import GenericFileIOCalculator
 from ase.data import atomic_numbers
 from pydantic import Field, field_validator
 
 from potwright.errors import InputError
 from potwright.parameters import Parameters
 from potwright.quantum.level_of_theory import LevelOfTheory
+
+WRITES_FILES = (FileIOCalculator, GenericFileIOCalculator)
 
 
 class ASEEngine(Parameters):
@@ -30,21 +37,31 @@ class ASEEngine(Parameters):
     arguments
         What its constructor is called with. They are part of the level of theory; one that names
         an existing file enters with the file's content.
+    declared
+        What else the numbers depend on and ``arguments`` do not say, such as the version of a
+        program that the calculator starts; part of the level of theory.
     includes_dispersion
         Whether its energies contain dispersion, which must then not be added in dynamics.
     gamma_only, min_length_angstrom
         Whether it samples the Γ point only, and the shortest periodic image that this describes
         well: if both are given, shorter cells get a warning.
+    own_directory
+        Whether each calculation gets a directory of its own, for calculators that write files;
+        those of ASE's classes for such calculators always do.
     supported_elements
         Symbols that it knows, checked before anything runs; None: not checked.
     """
+
+    recoveries: ClassVar[tuple[str, ...]] = ()
 
     type: Literal["ase"]
     calculator: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     includes_dispersion: bool = False
+    declared: dict[str, str] = Field(default_factory=dict)
     gamma_only: bool = False
     min_length_angstrom: float | None = Field(default=None, gt=0)
+    own_directory: bool = False
     supported_elements: list[str] | None = None
 
     @field_validator("supported_elements")
@@ -72,7 +89,7 @@ class ASEEngine(Parameters):
         found = _class_at(self.calculator)
         self._refuse_unknown_arguments(found)
         try:
-            self.make_calculator()
+            self._make()
         except (TypeError, ValueError, KeyError, OSError, RuntimeError, ImportError) as error:
             raise InputError(
                 f"labelling.engine.arguments: {self.calculator} cannot be made with "
@@ -80,18 +97,32 @@ class ASEEngine(Parameters):
             ) from error
 
     def level_of_theory(self) -> LevelOfTheory:
-        """Class, arguments (files by content), and the version of the package it comes from."""
+        """Class, arguments (files by content), what is declared, and the version of its package."""
         settings = {"calculator": self.calculator, "arguments": _by_content(self.arguments)}
+        settings |= {"declared": self.declared} if self.declared else {}
         return LevelOfTheory("ase", _version_of(self.calculator), settings)
 
-    def make_calculator(self) -> Calculator:
+    def make_calculator(self, structure: Atoms, recovery: str = "") -> Calculator:
         """A fresh calculator, so that no structure's result depends on the one before."""
-        return _class_at(self.calculator)(**self.arguments)
+        return self._make()
+
+    def _make(self) -> Calculator:
+        found = _class_at(self.calculator)
+        if not (self.own_directory or issubclass(found, WRITES_FILES)):
+            return found(**self.arguments)
+        folder = tempfile.mkdtemp(prefix="potwright-ase-")
+        try:
+            calculator = found(**{"directory": folder, **self.arguments})
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
+        weakref.finalize(calculator, shutil.rmtree, folder, ignore_errors=True)
+        return calculator
 
     def _refuse_unknown_arguments(self, found: Any) -> None:
         """ASE's base class accepts any keyword in silence; one nothing reads is a mistake."""
         defaults = getattr(found, "default_parameters", {})
-        if not defaults or issubclass(found, FileIOCalculator):
+        if not defaults or issubclass(found, WRITES_FILES):
             return  # programs have more keywords than their classes list
         allowed = set(defaults)
         for base in inspect.getmro(found)[:-1]:  # all but object

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import ClassVar, Literal
 
+from ase import Atoms
 from ase.calculators.calculator import Calculator
 from pydantic import Field
 
@@ -36,6 +37,7 @@ class TBLiteEngine(Parameters):
 
     includes_dispersion: ClassVar[bool] = True  # D3 in GFN1 and IPEA1, D4 in GFN2
     gamma_only: ClassVar[bool] = True
+    recoveries: ClassVar[tuple[str, ...]] = ()
 
     type: Literal["tblite"] = "tblite"
     method: Literal["GFN1-xTB", "GFN2-xTB", "IPEA1-xTB"] = "GFN1-xTB"
@@ -60,7 +62,7 @@ class TBLiteEngine(Parameters):
         }
         return LevelOfTheory("tblite", version("tblite"), settings)
 
-    def make_calculator(self) -> Calculator:
+    def make_calculator(self, structure: Atoms, recovery: str = "") -> Calculator:
         """A fresh calculator: one that starts from another structure's charges would differ."""
         from tblite.ase import TBLite
 

@@ -1,0 +1,275 @@
+"""The jobs of a run on a Slurm cluster: submitted, watched, replaced, and cancelled in the end."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import math
+import subprocess
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, SchedulerPlugin
+from distributed.scheduler import Scheduler
+
+from potwright.errors import InputError
+from potwright.execution.dask_pool import DASK_SETTINGS
+from potwright.execution.pool import EVICTION, WorkerLostError
+from potwright.execution.slurm import SlurmExecutor, jobqueue
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS, POLL_SECONDS_AT_FIRST = 10.0, 3.0
+SECONDS_TO_SETTLE = 90
+LOG_LINES = 10
+NEARLY_ALL = 0.8
+MOST_FAILURES = 3
+"""Jobs in a row that may end before their workers arrive."""
+
+LIVING = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "REQUEUED"}
+BY_ITSELF = {"RUNNING", "COMPLETED", "FAILED", "OUT_OF_MEMORY"}
+"""States of a job whose worker was not ended from outside."""
+
+NEVER = {
+    "AccountNotAllowed",
+    "BadConstraints",
+    "InvalidAccount",
+    "InvalidQOS",
+    "JobHeldAdmin",
+    "JobHeldUser",
+    "PartitionNodeLimit",
+    "PartitionTimeLimit",
+    "QOSNotAllowed",
+}
+"""Reasons for which a job does not start, however long one waits."""
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What squeue says of a job."""
+
+    state: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.state if self.reason in ("", "None") else f"{self.state} ({self.reason})"
+
+
+class Arrivals(SchedulerPlugin):
+    """Notes which jobs had a worker, if only for a moment."""
+
+    def __init__(self) -> None:
+        self.jobs: set[str] = set()
+        self.ever = False
+
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        """A worker has come: ``job``, or ``job-0``, ``job-1``, … where a job has several."""
+        name = str(scheduler.workers[worker].name)
+        self.jobs |= {name, name.rpartition("-")[0]}
+        self.ever = True
+
+
+class SlurmJobs:
+    """A scheduler in this process, and jobs that hold its workers."""
+
+    own = True
+
+    def __init__(self, block: SlurmExecutor, tasks: int):
+        self.patience_seconds = block.start_timeout_minutes * 60
+        self._block = block
+        self._name = f"potwright-{uuid.uuid4().hex[:8]}"
+        self._wanted = min(block.jobs, math.ceil(tasks / block.tasks_per_job))
+        self._states: dict[str, JobState] = {}  # by job, ended ones too
+        self._polled = -math.inf
+        self._arrivals = Arrivals()
+        self._failures = 0
+        self._adaptive = False
+        self._settings = dask.config.set(DASK_SETTINGS)
+        self._cluster = jobqueue().SLURMCluster(
+            scheduler_options={"dashboard_address": ":0", "interface": block.interface},
+            silence_logs=logging.CRITICAL,
+            **block.job(self._name),
+        )
+        self._cluster.scheduler.add_plugin(self._arrivals)
+        try:
+            self._cluster.sync(self._scale, [])
+        except RuntimeError as error:
+            self.close()
+            raise InputError(block.refusal(_said(error))) from error
+
+    def client(self) -> Client:
+        """A client of the scheduler."""
+        return Client(self._cluster, set_as_default=False)
+
+    def slots(self) -> int:
+        """How many tasks run at a time when all jobs run."""
+        return self._wanted * self._block.tasks_per_job
+
+    def tend(self) -> None:
+        """Replace jobs that have ended.
+
+        Raises
+        ------
+        InputError
+            If jobs end again and again before their workers arrive, or Slurm will never start one.
+        """
+        if self._arrivals.ever and not self._adaptive and self._block.minimum_jobs is not None:
+            self._adapt(self._block.minimum_jobs)
+        pause = POLL_SECONDS if self._arrivals.ever else POLL_SECONDS_AT_FIRST
+        if time.monotonic() - self._polled < pause:
+            return
+        self._polled = time.monotonic()
+        self._look()
+        jobs = {name: job.job_id for name, job in self._cluster.workers.items()}
+        ended = [name for name, job in jobs.items() if not self._lives(job)]
+        for name in ended:
+            self._judge(name, jobs[name])
+        for job in jobs.values():
+            state = self._states.get(job)
+            if state and state.state == "PENDING" and state.reason in NEVER:
+                raise InputError(self._block.refusal(f"job {job}: {state}"))
+        try:
+            self._cluster.sync(self._scale, ended)
+        except RuntimeError as error:
+            self._failed(self._block.refusal(_said(error)))
+
+    def _adapt(self, minimum: int) -> None:
+        """From now on, end jobs that have nothing to do; all were submitted at the start."""
+        several = self._block.tasks_per_job > 1
+        self._adaptive = True
+        self._cluster.adapt(
+            minimum_jobs=min(minimum, self._wanted),
+            maximum_jobs=self._wanted,
+            # no task is shorter: as many workers as there are tasks, up to all
+            target_duration="1 ms",
+            # workers of one job go together
+            worker_key=_job_of if several else None,
+        )
+
+    def absence(self) -> str:
+        """Why there are no workers."""
+        living = [f"  job {job}: {s}" for job, s in self._states.items() if s.state in LIVING]
+        minutes = self._block.start_timeout_minutes
+        return (
+            f"no job has run for {minutes:g} min (start_timeout_minutes); squeue says\n"
+            + "\n".join(living or ["  no jobs"])
+            + "\nAsk for less, name another partition, or wait longer"
+        )
+
+    def how_ended(self, loss: dict[str, Any]) -> WorkerLostError:
+        """From what Slurm says of the worker's job."""
+        self._polled = -math.inf  # a new one may be needed
+        state = None if loss.get("expected") else self._final(loss["job"])
+        return end_of_worker(loss, state, self._block.lifetime_seconds)
+
+    def close(self) -> None:
+        """Cancel the jobs."""
+        self._cluster.close()
+        command = ["scancel", f"--user={getpass.getuser()}", f"--name={self._name}"]
+        subprocess.run(command, capture_output=True, check=False)  # those that were just submitted
+        self._settings.__exit__(None, None, None)
+
+    async def _scale(self, ended: list[str]) -> None:
+        """Forget jobs that have ended, and submit as many as are missing."""
+        for name in ended:  # names are used again
+            self._cluster.worker_spec.pop(name, None)
+            self._cluster.workers.pop(name, None)
+            self._arrivals.jobs.discard(name)
+        if not self._adaptive:
+            self._cluster.scale(jobs=self._wanted)
+        await self._cluster
+
+    def _look(self) -> None:
+        """Ask squeue; what it does not say keeps its last state."""
+        command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%r"]
+        command += [f"--user={getpass.getuser()}", f"--name={self._name}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            logger.warning("squeue: %s", done.stderr.strip())
+            return
+        found = (line.split("|") for line in done.stdout.splitlines())
+        self._states.update({job: JobState(state, reason) for job, state, reason in found})
+
+    def _lives(self, job: str | None) -> bool:
+        if job is None:  # could not be submitted
+            return False
+        return job not in self._states or self._states[job].state in LIVING
+
+    def _final(self, job: str) -> JobState | None:
+        """The state of a job when it no longer changes."""
+        end = time.monotonic() + SECONDS_TO_SETTLE
+        while time.monotonic() < end:
+            known = self._states.get(job)
+            if known and known.state not in LIVING:
+                return known
+            self._look()
+            known = self._states.get(job)
+            if known is None or known.state != "COMPLETING":
+                return known
+            time.sleep(1)
+        return self._states.get(job)
+
+    def _judge(self, name: str, job: str | None) -> None:
+        """Say that a job has ended; too many that ended without a worker are hopeless."""
+        state = self._states.get(job or "")
+        if name in self._arrivals.jobs:
+            self._failures = 0
+            logger.info("Slurm job %s has ended: %s; another is submitted", job, state)
+        elif state is None or state.state != "CANCELLED":
+            self._failed(f"job {job} ended before its worker started: {state}\n{self._log(job)}")
+
+    def _failed(self, message: str) -> None:
+        self._failures += 1
+        if self._failures >= MOST_FAILURES:
+            raise InputError(message)
+        logger.warning("Slurm: %s", message)
+
+    def _log(self, job: str | None) -> str:
+        """The last lines that a job printed."""
+        for log in Path(self._block.log_folder).glob(f"{self._name}-{job}*.err"):
+            if lines := log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
+                return "\n".join(["Its last lines:", *(f"  {line}" for line in lines)])
+        return f"It printed nothing into {self._block.log_folder}"
+
+
+def _job_of(worker: Any) -> str:
+    """The name of a worker's job, which has several."""
+    return str(worker.name).rpartition("-")[0]
+
+
+def end_of_worker(
+    loss: dict[str, Any], state: JobState | None, lifetime_seconds: float
+) -> WorkerLostError:
+    """What the end of a worker says of the task that it ran.
+
+    Parameters
+    ----------
+    loss
+        The ledger's words.
+    state
+        Of the worker's job; None if the worker had announced its end, or Slurm does not know.
+    lifetime_seconds
+        Of a worker.
+
+    Returns
+    -------
+    WorkerLostError
+        All the task's fault if the worker died while nobody ended its job, or if the task had
+        (nearly) the whole time that a job can give.
+    """
+    job, announced = loss["job"], loss.get("expected")
+    if not announced and (state is None or state.state in BY_ITSELF):
+        return WorkerLostError(f"its process in job {job} died; job {state or 'unknown'}", 1)
+    how = f"job {job}: {'its worker came to the end of its lifetime' if announced else state}"
+    if loss.get("lost", time.time()) - loss["began"] > NEARLY_ALL * lifetime_seconds:
+        return WorkerLostError(f"{how}, all of it for this task; raise walltime_hours", 1)
+    return WorkerLostError(how, EVICTION)
+
+
+def _said(error: RuntimeError) -> str:
+    """What Slurm said, of dask-jobqueue's message."""
+    return str(error).rpartition("stderr:")[2]

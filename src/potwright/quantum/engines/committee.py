@@ -1,0 +1,93 @@
+"""A trained committee as teacher: an earlier campaign, or a foundation model, labels."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+
+from potwright.errors import InputError
+from potwright.parameters import Parameters
+from potwright.quantum.level_of_theory import LevelOfTheory
+
+if TYPE_CHECKING:
+    from potwright.potentials import Committee
+
+# whose release decides what the members of a backend say
+PACKAGES = {"mace": "mace-torch"}
+
+
+class CommitteeEngine(Parameters):
+    """The mean of a committee: energy, forces and stress.
+
+    Attributes
+    ----------
+    path
+        Folder of the committee, as a campaign leaves it in ``data/06_models``.
+    includes_dispersion
+        Whether the labels that it learnt from contain dispersion, which must then not be added in
+        dynamics.
+    device
+        ``auto``, ``cpu``, ``cuda``, …; not part of the level of theory.
+    """
+
+    gamma_only: ClassVar[bool] = False
+    min_length_angstrom: ClassVar[float | None] = None
+    recoveries: ClassVar[tuple[str, ...]] = ()
+
+    type: Literal["committee"] = "committee"
+    path: Path
+    includes_dispersion: bool
+    device: str = "auto"
+
+    def elements(self) -> frozenset[int] | None:
+        """What it was trained on, if its record says so."""
+        species = self._committee().record.get("species")
+        return None if species is None else frozenset(map(int, species))
+
+    def verify(self) -> None:
+        """Open the committee and find the device.
+
+        Raises
+        ------
+        InputError
+            If ``path`` is not a committee, or the device is not there.
+        """
+        from potwright.potentials.devices import resolve_device
+
+        absent = [m.path for m in self._committee().members if not m.path.is_file()]
+        if absent:
+            raise InputError(f"labelling.engine.path = '{self.path}': {absent[0]} is missing")
+        resolve_device(self.device)
+
+    def level_of_theory(self) -> LevelOfTheory:
+        """The members by content, wherever they lie, and the version of what evaluates them."""
+        committee = self._committee()
+        backend = committee.record.get("backend", "mace")
+        settings = {
+            "backend": backend,
+            "members": sorted(
+                _checksum(m.path, m.path.stat().st_mtime_ns) for m in committee.members
+            ),
+        }
+        return LevelOfTheory("committee", version(PACKAGES[backend]), settings)
+
+    def make_calculator(self, structure: Atoms, recovery: str = "") -> Calculator:
+        """A calculator of the mean; the models are loaded once per process."""
+        return self._committee().calculator(device=self.device)
+
+    def _committee(self) -> Committee:
+        from potwright.potentials import load_committee
+
+        return load_committee(self.path)
+
+
+@lru_cache
+def _checksum(path: Path, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
