@@ -43,6 +43,20 @@ def test_all_wrong_parameters_are_told_at_once(project):
         assert output.count(key) == 1
 
 
+def test_a_label_store_out_of_reach_is_told_before_anything_begins(project):
+    """Nothing listens on port 1. A password is never shown."""
+    address = "postgresql://me:secret@127.0.0.1:1/labels"
+    project.configure({"label_store": address}, name="globals")
+    for command in (RUN, ("run", "--pipelines", "augmentation,labelling")):
+        output = refused(project, *command)
+        assert "label store postgresql://me@127.0.0.1:1/labels: " in output
+        assert "Is the server running" in output.replace("\n", " ")
+        assert "secret" not in output
+    assert project.calculations == 0
+    assert not project.records()
+    assert not [f for f in project.files() if f.endswith(".h5")]
+
+
 def without_structures(folder):
     for file in folder.iterdir():
         file.unlink()

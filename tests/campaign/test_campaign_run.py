@@ -17,6 +17,7 @@ OUTPUTS = {
     "labels.h5",
     "labelled_structures.h5",
     "labelling_report.csv",
+    "labelling_summary.csv",
     "committee",
     "training_report.csv",
     "explored_structures.h5",
@@ -96,7 +97,13 @@ def test_every_result_can_be_opened(finished):
         explored = finished.structures("explored_structures.h5", version)
         assert len(committee) == predictions.energy.shape[0] == 2
         assert set(labelled.id) | set(explored.id) == set(predictions.id)
-        for name in ("labelling_report", "training_report", "exploration_report", "metrics"):
+        for name in (
+            "labelling_report",
+            "labelling_summary",
+            "training_report",
+            "exploration_report",
+            "metrics",
+        ):
             assert len(pd.read_csv(finished.path(f"{name}.csv", version)))
 
 
