@@ -109,6 +109,24 @@ def test_a_wrong_structure_is_named_and_costs_no_calculation(project, spoil, mes
     assert message in record["error"]
 
 
+@pytest.mark.parametrize("stage", ["labelling", "training"])
+def test_a_scheduler_out_of_reach_is_told_before_any_label_is_paid_for(project, stage):
+    """Also if it is a later stage's."""
+    nobody = {"type": "dask", "address": "tcp://127.0.0.1:1"}
+    project.configure({stage: {"executor": nobody}})
+    output = refused(project)
+    assert output.count("no Dask scheduler answers at tcp://127.0.0.1:1 within 5 s") == 1
+    assert project.calculations == 0
+
+
+def test_what_slurm_refuses_is_told_before_any_label_is_paid_for(project, slurm):
+    project.configure({"exploration": {"executor": {**slurm, "partition": "nope"}}})
+    output = refused(project)
+    assert output.count("invalid partition specified: nope") == 1
+    assert "Traceback" not in output
+    assert project.calculations == 0
+
+
 @pytest.mark.slow
 def test_a_mended_campaign_begins_with_what_is_there_now(project):
     """Although augmentation was finished before the element was refused."""

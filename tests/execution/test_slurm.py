@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 from potwright.errors import InputError
 from potwright.execution import SlurmExecutor, run_tasks
 from potwright.execution.pool import EVICTION
-from potwright.execution.slurm_jobs import JobState, end_of_worker
+from potwright.execution.slurm_states import JobState, end_of_worker
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -196,9 +197,11 @@ def test_a_worker_at_the_end_of_its_lifetime_gives_its_task_back(
 
 
 def test_jobs_without_work_end_before_the_last_task_is_done(slurm, tmp_path):
-    executor = SlurmExecutor(**{**slurm, "jobs": 3, "minimum_jobs": 0})
-    outcomes = run_tasks(take, tasks(tmp_path, 60.0, 0.1, 0.1), executor, description="test")
-    assert {next(outcomes).value, next(outcomes).value} == {"task-1", "task-2"}
+    """A job that holds several workers stays as long as one of them is busy."""
+    block = {"jobs": 2, "tasks_per_job": 2, "cores": 2, "minimum_jobs": 0}
+    todo = tasks(tmp_path, 60.0, 0.1, 0.1, 0.1)
+    outcomes = run_tasks(take, todo, SlurmExecutor(**{**slurm, **block}), description="test")
+    assert {next(outcomes).value for _ in range(3)} == {"task-1", "task-2", "task-3"}
     deadline = time.monotonic() + 50
     while len(jobs(slurm, "running,pending")) > 1:
         assert time.monotonic() < deadline, "idle jobs stay"
@@ -221,6 +224,44 @@ def test_what_slurm_refuses_is_refused_in_its_own_words_at_no_cost(slurm, block,
     with pytest.raises(InputError, match=f"Slurm refuses a job(.|\n)*{message}"):
         SlurmExecutor(**changed(slurm, block)).verify()
     assert jobs(slurm, "all") <= before
+
+
+LIMITED = """#!/bin/sh
+# sbatch of a cluster that lets a user have only so many jobs
+case "$*" in *--test-only*) exec {sbatch} "$@";; esac
+mkdir {folder}/job-1 2> /dev/null && [ {jobs} -ge 1 ] && exec {sbatch} "$@"
+echo "sbatch: error: QOSMaxSubmitJobPerUserLimit" >&2
+exit 1
+"""
+
+
+@pytest.fixture
+def limited(tmp_path, monkeypatch):
+    """A function that limits the jobs that Slurm takes."""
+
+    def limit(jobs: int) -> None:
+        command = tmp_path / "bin" / "sbatch"
+        command.parent.mkdir()
+        real = shutil.which("sbatch")
+        command.write_text(LIMITED.format(sbatch=real, folder=tmp_path / "bin", jobs=jobs))
+        command.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
+
+    return limit
+
+
+def test_where_only_some_jobs_are_taken_these_do_the_work(slurm, limited, caplog):
+    limited(1)
+    executor = SlurmExecutor(**slurm)
+    outcomes = run_tasks(abs, range(-20, 0), executor, description="test")
+    assert sorted(o.value for o in outcomes) == list(range(1, 21))
+    assert caplog.text.count("QOSMaxSubmitJobPerUserLimit") == 1
+
+
+def test_where_no_job_is_taken_the_message_says_why(slurm, limited):
+    limited(0)
+    with pytest.raises(InputError, match=r"refuses a job(.|\n)*QOSMaxSubmitJobPerUserLimit"):
+        list(run_tasks(abs, [1], SlurmExecutor(**slurm), description="test"))
 
 
 def test_a_slurm_that_does_not_answer_is_refused(slurm, tmp_path, monkeypatch):

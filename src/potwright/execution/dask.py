@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -20,7 +22,7 @@ from potwright.parameters import Parameters
 if TYPE_CHECKING:
     from potwright.execution.dask_pool import DaskPool
 
-SECONDS_TO_CONNECT = 10
+SECONDS_TO_CONNECT = 5
 SECONDS_TO_END = 10
 DEATH_TIMEOUT_SECONDS = 60  # for workers that do not find their scheduler
 
@@ -89,11 +91,13 @@ def require(*modules: str) -> None:
 
 def _connect(address: str) -> Any:
     """A client of a scheduler that runs."""
-    from distributed import Client
-
     try:
+        place = urlsplit(address)
+        socket.create_connection((place.hostname, place.port), SECONDS_TO_CONNECT).close()
+        from distributed import Client
+
         return Client(address, timeout=SECONDS_TO_CONNECT, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, MemoryError) as error:  # something else may answer
         raise InputError(
             f"no Dask scheduler answers at {address} within {SECONDS_TO_CONNECT} s: {error}. Start "
             "one (`dask scheduler`), and give the address that it prints"

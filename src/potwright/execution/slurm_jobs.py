@@ -8,55 +8,47 @@ import math
 import subprocess
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import dask
 from distributed import Client, SchedulerPlugin
+from distributed.core import Status
 from distributed.scheduler import Scheduler
 
 from potwright.errors import InputError
 from potwright.execution.dask_pool import DASK_SETTINGS
-from potwright.execution.pool import EVICTION, WorkerLostError
+from potwright.execution.pool import WorkerLostError
 from potwright.execution.slurm import SlurmExecutor, jobqueue
+from potwright.execution.slurm_states import LIVING, NEVER, JobState, end_of_worker, states_of_jobs
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS, POLL_SECONDS_AT_FIRST = 10.0, 3.0
 SECONDS_TO_SETTLE = 90
 LOG_LINES = 10
-NEARLY_ALL = 0.8
 MOST_FAILURES = 3
 """Jobs in a row that may end before their workers arrive."""
 
-LIVING = {"PENDING", "CONFIGURING", "RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "REQUEUED"}
-BY_ITSELF = {"RUNNING", "COMPLETED", "FAILED", "OUT_OF_MEMORY"}
-"""States of a job whose worker was not ended from outside."""
 
-NEVER = {
-    "AccountNotAllowed",
-    "BadConstraints",
-    "InvalidAccount",
-    "InvalidQOS",
-    "JobHeldAdmin",
-    "JobHeldUser",
-    "PartitionNodeLimit",
-    "PartitionTimeLimit",
-    "QOSNotAllowed",
-}
-"""Reasons for which a job does not start, however long one waits."""
+class Job(jobqueue().SLURMJob):  # type: ignore[misc]  # dask-jobqueue has no types
+    """A job that Slurm may refuse: that is noted, and the others go on."""
 
+    refused = ""
 
-@dataclass(frozen=True)
-class JobState:
-    """What squeue says of a job."""
+    async def start(self) -> None:
+        """Submit it."""
+        try:
+            await super().start()
+        except RuntimeError as error:  # dask-jobqueue's, with all that sbatch said
+            self.refused = str(error).rpartition("stderr:")[2]
+            self.status = Status.running
 
-    state: str
-    reason: str
-
-    def __str__(self) -> str:
-        return self.state if self.reason in ("", "None") else f"{self.state} ({self.reason})"
+    async def close(self) -> None:
+        """Cancel it."""
+        await super().close()
+        self.status = Status.closed
 
 
 class Arrivals(SchedulerPlugin):
@@ -89,17 +81,19 @@ class SlurmJobs:
         self._failures = 0
         self._adaptive = False
         self._settings = dask.config.set(DASK_SETTINGS)
+        self._told: set[str] = set()
         self._cluster = jobqueue().SLURMCluster(
+            job_cls=Job,
             scheduler_options={"dashboard_address": ":0", "interface": block.interface},
             silence_logs=logging.CRITICAL,
             **block.job(self._name),
         )
         self._cluster.scheduler.add_plugin(self._arrivals)
-        try:
-            self._cluster.sync(self._scale, [])
-        except RuntimeError as error:
+        self._cluster.sync(self._scale, [])
+        refused = [job.refused for job in self._cluster.workers.values()]
+        if all(refused):
             self.close()
-            raise InputError(block.refusal(_said(error))) from error
+            raise InputError(block.refusal(refused[0]))
 
     def client(self) -> Client:
         """A client of the scheduler."""
@@ -124,18 +118,15 @@ class SlurmJobs:
             return
         self._polled = time.monotonic()
         self._look()
-        jobs = {name: job.job_id for name, job in self._cluster.workers.items()}
-        ended = [name for name, job in jobs.items() if not self._lives(job)]
-        for name in ended:
-            self._judge(name, jobs[name])
+        jobs = dict(self._cluster.workers)
+        ended = {name: job for name, job in jobs.items() if not self._lives(job)}
+        for name, job in ended.items():
+            self._judge(name, job)
         for job in jobs.values():
-            state = self._states.get(job)
+            state = self._states.get(job.job_id)
             if state and state.state == "PENDING" and state.reason in NEVER:
-                raise InputError(self._block.refusal(f"job {job}: {state}"))
-        try:
-            self._cluster.sync(self._scale, ended)
-        except RuntimeError as error:
-            self._failed(self._block.refusal(_said(error)))
+                raise InputError(self._block.refusal(f"job {job.job_id}: {state}"))
+        self._cluster.sync(self._scale, ended)
 
     def _adapt(self, minimum: int) -> None:
         """From now on, end jobs that have nothing to do; all were submitted at the start."""
@@ -173,31 +164,24 @@ class SlurmJobs:
         subprocess.run(command, capture_output=True, check=False)  # those that were just submitted
         self._settings.__exit__(None, None, None)
 
-    async def _scale(self, ended: list[str]) -> None:
+    async def _scale(self, ended: Iterable[str]) -> None:
         """Forget jobs that have ended, and submit as many as are missing."""
         for name in ended:  # names are used again
             self._cluster.worker_spec.pop(name, None)
-            self._cluster.workers.pop(name, None)
+            if job := self._cluster.workers.pop(name, None):
+                job.status = Status.closed
             self._arrivals.jobs.discard(name)
         if not self._adaptive:
             self._cluster.scale(jobs=self._wanted)
         await self._cluster
 
     def _look(self) -> None:
-        """Ask squeue; what it does not say keeps its last state."""
-        command = ["squeue", "--noheader", "--states=all", "--format=%i|%T|%r"]
-        command += [f"--user={getpass.getuser()}", f"--name={self._name}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            logger.warning("squeue: %s", done.stderr.strip())
-            return
-        found = (line.split("|") for line in done.stdout.splitlines())
-        self._states.update({job: JobState(state, reason) for job, state, reason in found})
+        """Ask Slurm; what it does not say keeps its last state."""
+        self._states.update(states_of_jobs(self._name))
 
-    def _lives(self, job: str | None) -> bool:
-        if job is None:  # could not be submitted
-            return False
-        return job not in self._states or self._states[job].state in LIVING
+    def _lives(self, job: Job) -> bool:
+        known = self._states.get(job.job_id)
+        return not job.refused and (known is None or known.state in LIVING)
 
     def _final(self, job: str) -> JobState | None:
         """The state of a job when it no longer changes."""
@@ -213,22 +197,32 @@ class SlurmJobs:
             time.sleep(1)
         return self._states.get(job)
 
-    def _judge(self, name: str, job: str | None) -> None:
+    def _judge(self, name: str, job: Job) -> None:
         """Say that a job has ended; too many that ended without a worker are hopeless."""
-        state = self._states.get(job or "")
-        if name in self._arrivals.jobs:
-            self._failures = 0
-            logger.info("Slurm job %s has ended: %s; another is submitted", job, state)
+        state = self._states.get(job.job_id)
+        if job.refused:
+            # perhaps only as long as the others are there
+            self._failed(self._block.refusal(job.refused), hopeful=self._any_lives())
+        elif name in self._arrivals.jobs:
+            logger.info("Slurm job %s has ended: %s; another is submitted", job.job_id, state)
         elif state is None or state.state != "CANCELLED":
-            self._failed(f"job {job} ended before its worker started: {state}\n{self._log(job)}")
+            end = f"job {job.job_id} ended before its worker started: {state}"
+            self._failed(f"{end}\n{self._log(job.job_id)}")
 
-    def _failed(self, message: str) -> None:
-        self._failures += 1
+    def _failed(self, message: str, *, hopeful: bool = False) -> None:
+        """Go on while there are workers, or some hope."""
+        working = hopeful or bool(self._cluster.scheduler.workers)
+        self._failures = 0 if working else self._failures + 1
         if self._failures >= MOST_FAILURES:
             raise InputError(message)
-        logger.warning("Slurm: %s", message)
+        if message not in self._told:
+            logger.warning("Slurm: %s", message)
+            self._told.add(message)
 
-    def _log(self, job: str | None) -> str:
+    def _any_lives(self) -> bool:
+        return any(map(self._lives, self._cluster.workers.values()))
+
+    def _log(self, job: str) -> str:
         """The last lines that a job printed."""
         for log in Path(self._block.log_folder).glob(f"{self._name}-{job}*.err"):
             if lines := log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
@@ -239,37 +233,3 @@ class SlurmJobs:
 def _job_of(worker: Any) -> str:
     """The name of a worker's job, which has several."""
     return str(worker.name).rpartition("-")[0]
-
-
-def end_of_worker(
-    loss: dict[str, Any], state: JobState | None, lifetime_seconds: float
-) -> WorkerLostError:
-    """What the end of a worker says of the task that it ran.
-
-    Parameters
-    ----------
-    loss
-        The ledger's words.
-    state
-        Of the worker's job; None if the worker had announced its end, or Slurm does not know.
-    lifetime_seconds
-        Of a worker.
-
-    Returns
-    -------
-    WorkerLostError
-        All the task's fault if the worker died while nobody ended its job, or if the task had
-        (nearly) the whole time that a job can give.
-    """
-    job, announced = loss["job"], loss.get("expected")
-    if not announced and (state is None or state.state in BY_ITSELF):
-        return WorkerLostError(f"its process in job {job} died; job {state or 'unknown'}", 1)
-    how = f"job {job}: {'its worker came to the end of its lifetime' if announced else state}"
-    if loss.get("lost", time.time()) - loss["began"] > NEARLY_ALL * lifetime_seconds:
-        return WorkerLostError(f"{how}, all of it for this task; raise walltime_hours", 1)
-    return WorkerLostError(how, EVICTION)
-
-
-def _said(error: RuntimeError) -> str:
-    """What Slurm said, of dask-jobqueue's message."""
-    return str(error).rpartition("stderr:")[2]
