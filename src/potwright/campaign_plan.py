@@ -11,7 +11,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -30,27 +29,9 @@ from potwright.pipeline_registry import register_pipelines
 from potwright.pipelines.labelling import cost
 from potwright.pipelines.labelling.nodes import compute_labels
 from potwright.pipelines.labelling.parameters import LabellingParameters
-
-if TYPE_CHECKING:
-    from potwright.quantum import Label, LabelFailure
+from potwright.quantum import Label, LabelFailure
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-
-
-@dataclass(frozen=True)
-class Timings:
-    """Labels that were computed at this level of theory: n atoms and wall time in s, shape (k,)."""
-
-    n_atoms: np.ndarray
-    seconds: np.ndarray
-
-    @classmethod
-    def of(cls, structures: PESData, labels: dict[str, Label]) -> Timings:
-        """Those of the structures that have a label; isolated atoms tell of their box only."""
-        real = structures[structures.origin != "isolated_atom"].drop_duplicates()
-        known = zip(real.id.tolist(), real.n_atoms.tolist(), strict=True)
-        pairs = [(n, labels[id].seconds) for id, n in known if id in labels]
-        return cls(*np.array(pairs, dtype=float).reshape(-1, 2).T)
 
 
 @dataclass(frozen=True)
@@ -65,8 +46,6 @@ class Plan:
         What passes screening, and what does not, with the reasons.
     in_store, failed_before
         Ids that the label store has a label of, or a failure that is not computed again.
-    timings
-        Of the labels in the store.
     parameters
         Of the labelling stage.
     """
@@ -76,7 +55,6 @@ class Plan:
     screened_out: pd.DataFrame
     in_store: frozenset[str]
     failed_before: frozenset[str]
-    timings: Timings
     parameters: LabellingParameters
 
     @property
@@ -113,8 +91,8 @@ def print_plan(campaign: Campaign, timed_labels: int) -> None:
             )
             return
         _print_structures(console, campaign, plan)
-        timings, remaining = _time(plan, catalog, timed_labels)
-    _print_time(console, plan, timings, remaining)
+        law, remaining = _time(plan, catalog, timed_labels)
+    _print_time(console, plan, law, remaining)
 
 
 def _in_memory(campaign: Campaign, session: KedroServiceSession) -> tuple[DataCatalog, Pipeline]:
@@ -142,38 +120,34 @@ def _in_memory(campaign: Campaign, session: KedroServiceSession) -> tuple[DataCa
 def _read(campaign: Campaign, catalog: DataCatalog) -> Plan:
     """What the stages left in memory, and what the label store knows of it."""
     screened = catalog["screened_candidates"].load()
-    seen = PESData.concatenate([screened, catalog["labelled_structures_previous"].load()])
     parameters = catalog["params:labelling"].load()
-    labels: dict[str, Label] = {}
-    failures: dict[str, LabelFailure] = {}
+    results: dict[str, Label | LabelFailure] = {}
     if catalog["label_store"].exists():  # loading would make it
-        store, level = catalog["label_store"].load(), parameters.engine.level_of_theory()
-        labels = store.find(seen.id.tolist(), level)
-        failures = {} if parameters.retry_failed else store.failures(screened.id.tolist(), level)
+        level = parameters.engine.level_of_theory()
+        stored = catalog["label_store"].load().look(screened.id.tolist(), level)
+        results = {id: known.result for id, known in stored.items()}
+    failures = {id: r.reason for id, r in results.items() if isinstance(r, LabelFailure)}
     return Plan(
         campaign.next_iteration()[0],
         screened,
         catalog["screened_out"].load(),
-        frozenset(labels),
-        frozenset(failures),
-        Timings.of(seen, labels),
-        parameters,
+        in_store=frozenset(results.keys() - failures.keys()),
+        failed_before=frozenset(i for i, r in failures.items() if r not in parameters.retry),
+        parameters=parameters,
     )
 
 
-def _time(plan: Plan, catalog: DataCatalog, count: int) -> tuple[Timings, PESData]:
-    """All timings, after those of ``count`` further labels; and what then remains to compute."""
+def _time(plan: Plan, catalog: DataCatalog, count: int) -> tuple[cost.CostLaw | None, PESData]:
+    """The law that timings follow, ``count`` further labels among them; what is left to compute."""
     todo = plan.to_compute
     rows = cost.choose_to_time(todo, count)
-    if not len(rows):
-        return plan.timings, todo
-    outcomes = compute_labels(todo[rows], catalog["label_store"].load(), plan.parameters)
-    new = Timings.of(todo[rows], outcomes.labels)
-    timings = Timings(
-        np.concatenate([plan.timings.n_atoms, new.n_atoms]),
-        np.concatenate([plan.timings.seconds, new.seconds]),
-    )
-    return timings, todo[np.setdiff1d(np.arange(len(todo)), rows)]
+    if len(rows):
+        compute_labels(todo[rows], catalog["label_store"].load(), plan.parameters)
+    remaining = todo[np.setdiff1d(np.arange(len(todo)), rows)]
+    if not catalog["label_store"].exists():
+        return None, remaining
+    store = catalog["label_store"].load()
+    return cost.fit_cost(*store.wall_times(plan.parameters.engine.level_of_theory())), remaining
 
 
 # ---------------------------------------------------------------- on the terminal
@@ -216,10 +190,9 @@ def _reasons(dropped: pd.DataFrame) -> Table:
     return table
 
 
-def _print_time(console: Console, plan: Plan, timings: Timings, remaining: PESData) -> None:
-    law = cost.fit_cost(timings.n_atoms, timings.seconds)
+def _print_time(console: Console, plan: Plan, law: cost.CostLaw | None, remaining: PESData) -> None:
     if not len(remaining):
-        console.print("Every label is in the store: labelling takes no time.")
+        console.print("Nothing is left to compute.")
         return
     if law is None:
         console.print(

@@ -68,7 +68,7 @@ def test_the_plan_is_what_labelling_then_does(project):
     assert project.calculations == plan["all"][4]
     output = project.succeed("campaign", "plan")
     assert counts(output)["all"] == [plan["all"][0], plan["all"][1], plan["all"][4], 0, 0]
-    assert "Every label is in the store" in output
+    assert "Nothing is left to compute" in output
     assert project.calculations == plan["all"][4]
 
 
@@ -116,3 +116,5 @@ def test_an_engine_that_fails_is_found_by_the_plan(project):
     assert status == 1
     assert counts(output)["all"][4] == 9
     assert "No EMT-potential for Fe" in output
+    crash_before = counts(project.succeed("campaign", "plan", "--timed-labels", "0"))["all"]
+    assert crash_before[3:] == [1, 8]  # it would not be tried again, so it is not in the estimate

@@ -35,6 +35,14 @@ WHERE t.key = 'structure' AND t.value IN ({ids})
 ORDER BY s.id
 """
 
+WALL_TIMES = """
+SELECT s.natoms, n.value
+FROM text_key_values t JOIN systems s ON s.id = t.id JOIN number_key_values n ON n.id = t.id
+WHERE t.key = 'level' AND t.value = ? AND n.key = 'seconds' AND n.value > 0
+AND s.energy IS NOT NULL AND s.natoms > 1
+ORDER BY s.id DESC LIMIT ?
+"""
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -192,6 +200,20 @@ class LabelStore:
             return set()
         buyer = self.buyer(iteration)
         return {id for id, stored in self.look(ids, level).items() if buyer in stored.buyers}
+
+    def wall_times(self, level: LevelOfTheory, limit: int = CHUNK) -> tuple[np.ndarray, np.ndarray]:
+        """How long the latest labels of a level took, whoever computed them.
+
+        Single atoms, whose cost is that of their box, and labels made elsewhere are left out.
+
+        Returns
+        -------
+        n_atoms, seconds
+            Shape (k,) each, k ≤ ``limit``.
+        """
+        found = self.database.read(WALL_TIMES, [f"l{level.hash}", limit])
+        n_atoms, seconds = np.array(found, dtype=float).reshape(-1, 2).T
+        return n_atoms.astype(int), seconds
 
     def __len__(self) -> int:
         """Calculations in the store, failed ones included."""

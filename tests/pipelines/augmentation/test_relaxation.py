@@ -67,7 +67,7 @@ def committee(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def block(committee: Path, **changes: object) -> RelaxationParameters:
-    executor = {"workers": 1}
+    executor = {"type": "local", "workers": 1}
     given = {"committee": str(committee), "executor": executor, "device": "cpu"}
     return RelaxationParameters.model_validate(given | changes)
 
