@@ -285,13 +285,19 @@ for outcome in run_tasks(task, range(4), {executor}, description="test"):
 """
 
 
-def started(tmp_path, executor):
+def started(tmp_path, request, executor):
     """A script without a main guard, its workers, and the programs that they run, once known."""
     script, log = tmp_path / "script.py", tmp_path / "log"
     script.write_text(SCRIPT.format(executor=executor, log=str(log)))
     process = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a shell that runs the tests in the background ignores Ctrl-C, and so would the script
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    request.addfinalizer(process.kill)
     assert process.stdout.readline() == "imported\n"
     workers = {int(process.stdout.readline().split()[1]) for _ in range(2)}
     while not log.exists() or len(programs := log.read_text().split()[1::2]) < 2:
@@ -323,7 +329,7 @@ def test_nothing_is_left_behind(tmp_path, request, kind, sign):
         executor = repr(SlurmExecutor(**request.getfixturevalue("slurm")))
     else:
         executor = {"local": "LocalExecutor(workers=2)", "dask": "DaskExecutor(workers=2)"}[kind]
-    process, others = started(tmp_path, executor)
+    process, others = started(tmp_path, request, executor)
     process.send_signal(sign)
     assert all(gone(pid) for pid in others)
     output, error = process.communicate(timeout=20)
