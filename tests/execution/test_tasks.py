@@ -270,8 +270,10 @@ def test_an_executor_uses_the_cores_that_this_process_may_use():
     assert LocalExecutor(threads_per_worker=10**6).slots() == 1
 
 
+# where a shell runs the tests in the background, Ctrl-C is ignored by all that they start
 SCRIPT = """
-import os, subprocess
+import os, signal, subprocess
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from potwright.execution import *
 print("imported", flush=True)
 def task(i):
@@ -294,8 +296,6 @@ def started(tmp_path, request, executor):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # a shell that runs the tests in the background ignores Ctrl-C, and so would the script
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     request.addfinalizer(process.kill)
     assert process.stdout.readline() == "imported\n"
