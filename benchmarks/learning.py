@@ -77,6 +77,7 @@ class Loop:
         self.data: dict[str, Any] = {
             "initial_structures": structures.load(),
             "initial_trajectories": PESData.empty(),
+            "initial_labels": PESData.empty(),
             "label_store": LabelStore(store),
             "training_workspace": scratch / "training",
             "exploration_workspace": scratch / "exploration",
