@@ -106,7 +106,8 @@ class _Family:
         features = self._features(tolerance)
         tree = cKDTree(features, balanced_tree=False)
         repeated = np.zeros(len(features), dtype=bool)
-        for i in range(len(features)):
+        beside = tree.query(features, k=2, p=np.inf, distance_upper_bound=1 + ROUNDING)[0][:, 1]
+        for i in np.flatnonzero(np.isfinite(beside)):  # mostly none: then this is all
             failures = 0
             for j in () if repeated[i] else _nearest(tree, features[i]):
                 if j > i and j >= known and not repeated[j]:

@@ -18,7 +18,8 @@ import pandas as pd
 from ase.data import chemical_symbols
 
 from potwright.errors import InputError
-from potwright.geometry import engine_pbc, is_degenerate, shortest_image, smallest_covalent_ratio
+from potwright.geometry import engine_pbc, shortest_image, smallest_covalent_ratio
+from potwright.geometry.cells import FLATNESS
 from potwright.pes import PESData
 from potwright.pipelines.labelling.near_duplicates import near_duplicates
 from potwright.pipelines.labelling.parameters import ScreeningParameters
@@ -185,14 +186,13 @@ def _repeated(candidates: PESData) -> np.ndarray:
 
 
 def _flat(candidates: PESData) -> np.ndarray:
-    periodic = engine_pbc(candidates.pbc)
-    return np.array(
-        [
-            bool(p.any()) and is_degenerate(c, p)
-            for c, p in zip(candidates.cell, periodic, strict=True)
-        ],
-        dtype=bool,
-    )
+    periodic = candidates.pbc.any(axis=1)
+    lengths = np.linalg.norm(candidates.cell, axis=2)
+    whole = periodic & (lengths > 0).all(axis=1)
+    flat = periodic & ~whole  # engines see full periodicity: a vector is missing
+    directions = candidates.cell[whole] / lengths[whole, :, None]
+    flat[whole] = np.abs(np.linalg.det(directions)) < FLATNESS
+    return flat
 
 
 def _near_repeated(
