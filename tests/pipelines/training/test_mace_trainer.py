@@ -130,7 +130,7 @@ def test_options_are_complete(task: Make) -> None:
 
 @slow
 def test_what_ran_is_read_back(task: Make, train: Train) -> None:
-    todo = task(seed=11, ema=True, amsgrad=False, eval_interval=3)
+    todo = task(seed=11, ema=True, swa=False, eval_interval=3)
     before = Path.cwd(), list(logging.getLogger().handlers), logging.getLogger().level
     result = train(todo)
     after = Path.cwd(), list(logging.getLogger().handlers), logging.getLogger().level
@@ -142,7 +142,7 @@ def test_what_ran_is_read_back(task: Make, train: Train) -> None:
     assert result.model == todo.folder / "member.model" and result.model.is_file()
     command = (todo.folder / "command.txt").read_text().split()
     assert "--ema" in command  # a flag takes no value
-    assert not [word for word in command if "amsgrad" in word]
+    assert not [word for word in command if "swa" in word]
     assert "--loss=stress" in command and "--seed=11" in command
 
 
