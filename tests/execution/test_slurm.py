@@ -226,6 +226,11 @@ def test_what_slurm_refuses_is_refused_in_its_own_words_at_no_cost(slurm, block,
     assert jobs(slurm, "all") <= before
 
 
+def test_an_unknown_network_interface_is_refused(slurm):
+    with pytest.raises(InputError, match=r"interface: 'nope' is not .* are: .*'lo'"):
+        SlurmExecutor(**{**slurm, "interface": "nope"}).verify()
+
+
 LIMITED = """#!/bin/sh
 # sbatch of a cluster that lets a user have only so many jobs
 case "$*" in *--test-only*) exec {sbatch} "$@";; esac

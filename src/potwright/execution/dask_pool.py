@@ -147,9 +147,13 @@ class DaskPool:
         self._failure: InputError | None = None
         self._stopped = threading.Event()
         self._detective = ThreadPoolExecutor(1, "potwright-losses")
-        client.register_plugin(Ledger())
-        client.register_plugin(Setup(self._run, threads, own=cluster.own))
-        self._wait_for_workers()
+        try:
+            client.register_plugin(Ledger())
+            client.register_plugin(Setup(self._run, threads, own=cluster.own))
+            self._wait_for_workers()
+        except BaseException:
+            self.stop(at_once=True)
+            raise
         threading.Thread(target=self._tend_on, daemon=True, name="potwright-tend").start()
 
     def slots(self) -> int:
@@ -227,14 +231,10 @@ class DaskPool:
     def _wait_for_workers(self) -> None:
         """Return when a worker has answered, and has the same Potwright."""
         probe = self._client.submit(installed_version, key=f"{self._run}-probe", pure=False)
-        try:
-            while not probe.done():
-                self._look()
-                time.sleep(LOOK_SECONDS)
-            self._refuse_another_potwright(probe)
-        except BaseException:
-            self.stop(at_once=True)
-            raise
+        while not probe.done():
+            self._look()
+            time.sleep(LOOK_SECONDS)
+        self._refuse_another_potwright(probe)
         probe.release()
 
     def _refuse_another_potwright(self, probe: distributed.Future) -> None:

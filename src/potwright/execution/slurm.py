@@ -116,10 +116,10 @@ class SlurmExecutor(Parameters):
                 "executor slurm: the command sbatch is not found. Run this on a machine that "
                 "submits jobs, or choose another executor"
             )
-        command = ["sbatch", "--test-only"]
+        self._refuse_unknown_interface()
         try:
             done = subprocess.run(
-                command,
+                ["sbatch", "--test-only"],
                 input=self.script(),
                 capture_output=True,
                 text=True,
@@ -130,6 +130,15 @@ class SlurmExecutor(Parameters):
             raise InputError(f"Slurm does not answer within {SECONDS_TO_ANSWER} s") from error
         if done.returncode:
             raise InputError(self.refusal(done.stderr))
+
+    def _refuse_unknown_interface(self) -> None:
+        from distributed.utils import get_ip_interface
+
+        try:
+            if self.interface:
+                get_ip_interface(self.interface)
+        except ValueError as error:
+            raise InputError(f"executor slurm, interface: {error}") from error
 
     def start(self, tasks: int) -> DaskPool:
         """Jobs for ``tasks`` tasks; returns when the first one runs."""

@@ -8,6 +8,7 @@ import math
 import subprocess
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,8 @@ class SlurmJobs:
             return
         self._polled = time.monotonic()
         self._look()
+        if not self._arrivals.ever:
+            self._tell_of_waiting()
         jobs = dict(self._cluster.workers)
         ended = {name: job for name, job in jobs.items() if not self._lives(job)}
         for name, job in ended.items():
@@ -218,6 +221,13 @@ class SlurmJobs:
         if message not in self._told:
             logger.warning("Slurm: %s", message)
             self._told.add(message)
+
+    def _tell_of_waiting(self) -> None:
+        counts = Counter(str(s) for s in self._states.values() if s.state in LIVING)
+        said = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))
+        if said and said not in self._told:
+            logger.info("Slurm jobs: %s", said)
+            self._told.add(said)
 
     def _any_lives(self) -> bool:
         return any(map(self._lives, self._cluster.workers.values()))

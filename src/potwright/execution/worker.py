@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import sys
+import sysconfig
 import threading
 import time
 import traceback
@@ -111,12 +112,14 @@ def thread_limits(threads: int) -> dict[str, str]:
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """What a new Python needs to import what is importable here, and the limits of threads."""
-    here = [
-        path
-        for path in sys.path
-        if path and not path.startswith(tuple({sys.prefix, sys.base_prefix}))
-    ]
+    """What a new Python needs to import what is importable here, and the limits of threads.
+
+    Installed packages are left out: that Python has its own.
+    """
+    own = sysconfig.get_paths()
+    installed = (own["stdlib"], own["platstdlib"], own["purelib"], own["platlib"])
+    known = (path for path in sys.path if path and Path(path).exists())
+    here = [path for path in known if not path.startswith(installed)]
     return {"PYTHONPATH": os.pathsep.join(here), **thread_limits(threads)}
 
 
