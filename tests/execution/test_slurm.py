@@ -187,7 +187,7 @@ def test_tasks_of_a_cancelled_job_are_done_by_another_and_do_not_suffer(slurm, t
 def test_a_worker_at_the_end_of_its_lifetime_gives_its_task_back(
     slurm, tmp_path, caplog, monkeypatch
 ):
-    monkeypatch.setattr(SlurmExecutor, "lifetime_seconds", 4.0)
+    monkeypatch.setattr(SlurmExecutor, "lifetime_seconds", 15.0)
     monkeypatch.setattr(SlurmExecutor, "margin_seconds", 0.0)
     executor = SlurmExecutor(**{**slurm, "jobs": 1})
     (outcome,) = run_tasks(sleep_once, [tmp_path / "log"], executor, description="test")
@@ -199,10 +199,10 @@ def test_a_worker_at_the_end_of_its_lifetime_gives_its_task_back(
 def test_jobs_without_work_end_before_the_last_task_is_done(slurm, tmp_path):
     """A job that holds several workers stays as long as one of them is busy."""
     block = {"jobs": 2, "tasks_per_job": 2, "cores": 2, "minimum_jobs": 0}
-    todo = tasks(tmp_path, 60.0, 0.1, 0.1, 0.1)
+    todo = tasks(tmp_path, 240.0, 0.1, 0.1, 0.1)
     outcomes = run_tasks(take, todo, SlurmExecutor(**{**slurm, **block}), description="test")
     assert {next(outcomes).value for _ in range(3)} == {"task-1", "task-2", "task-3"}
-    deadline = time.monotonic() + 50
+    deadline = time.monotonic() + 200
     while len(jobs(slurm, "running,pending")) > 1:
         assert time.monotonic() < deadline, "idle jobs stay"
         time.sleep(0.5)
