@@ -107,7 +107,7 @@ class _Family:
         tree = cKDTree(features, balanced_tree=False)
         repeated = np.zeros(len(features), dtype=bool)
         beside = tree.query(features, k=2, p=np.inf, distance_upper_bound=1 + ROUNDING)[0][:, 1]
-        for i in np.flatnonzero(np.isfinite(beside)):  # mostly none: then this is all
+        for i in np.flatnonzero(np.isfinite(beside)).tolist():  # mostly none: then this is all
             failures = 0
             for j in () if repeated[i] else _nearest(tree, features[i]):
                 if j > i and j >= known and not repeated[j]:
