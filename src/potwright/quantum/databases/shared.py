@@ -19,8 +19,8 @@ PATIENCE_SECONDS = 300.0
 DISK_SECONDS = 1.0
 """What is committed survives the process at once. A commit waits for the disk, and then survives
 the machine, too, if what it holds took longer to compute than this, or if the last one that waited
-is longer ago: expensive labels are on the disk each; cheap ones do not spend their time waiting, and
-a power cut costs about a second's worth of them."""
+is longer ago: expensive labels are on the disk each; cheap ones do not spend their time waiting,
+and a power cut costs about a second's worth of them."""
 
 
 class Row(NamedTuple):
