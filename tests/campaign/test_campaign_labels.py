@@ -152,5 +152,5 @@ def test_labels_of_one_level_do_not_mix_with_those_of_another(project):
     set_engine(project, EMT_HERE)
     status, output = project.kedro("campaign", "run")
     assert status == 1
-    assert "which is not ase" in " ".join(output.split())
+    assert "One dataset holds one level" in " ".join(output.split())
     assert project.calculations == 0

@@ -80,6 +80,22 @@ def test_a_kill_at_any_moment_loses_nothing_that_was_committed(tmp_path, python)
     assert len(store) - len(written) <= 5  # at most one each that was added and not told
 
 
+def test_an_expensive_label_is_on_the_disk_before_anything_goes_on(tmp_path):
+    """A cheap one waits for it once a second, lest waiting be all that is done."""
+    store = LabelStore(tmp_path / "labels.db")
+    waited = []
+    begin = store.database._backend.begin
+
+    def noted(connection, *, wait_for_disk):
+        waited.append(wait_for_disk)
+        begin(connection, wait_for_disk=wait_for_disk)
+
+    store.database._backend.begin = noted
+    for i, seconds in enumerate((0.01, 0.01, 60.0, 60.0, 0.01)):
+        store.add(f"{i:032x}", Atoms("H2"), LEVEL, Label(-1.0, np.zeros((2, 3)), None, seconds))
+    assert waited == [True, False, True, True, False]
+
+
 def test_a_writer_waits_for_its_turn(tmp_path):
     store = LabelStore(tmp_path / "labels.db")
     other = sqlite3.connect(store.url, isolation_level=None, check_same_thread=False)

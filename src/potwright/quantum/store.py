@@ -117,7 +117,8 @@ class LabelStore:
         iteration
             The campaign's, in which it was computed.
         """
-        self.database.write([_row(id, structure, level, result, self.buyer(iteration))])
+        row = _row(id, structure, level, result, self.buyer(iteration))
+        self.database.write([row], seconds=result.seconds)
 
     def add_imported(
         self,
