@@ -127,6 +127,19 @@ def test_a_server_that_starts_anew_in_the_middle_costs_no_label(postgresql):
     assert set(store.find(["a" * 32, "b" * 32], LEVEL)) == {"a" * 32, "b" * 32}
 
 
+def test_a_colleague_needs_no_more_than_to_read_and_write(postgresql):
+    url = postgresql.new_database()
+    LabelStore(url).add("a" * 32, Atoms("H2"), LEVEL, LABEL)
+    name = url.partition("@/")[2].partition("?")[0]
+    grants = "CREATE ROLE colleague LOGIN; "
+    for what in ("TABLES", "SEQUENCES"):
+        grants += f"GRANT ALL ON ALL {what} IN SCHEMA public TO colleague; "
+    postgresql.run("psql", "-h", str(postgresql.folder), "-U", "tester", "-c", grants, name)
+    store = LabelStore(url.replace("tester", "colleague"))
+    store.add("b" * 32, Atoms("H2"), LEVEL, LABEL)
+    assert set(store.find(["a" * 32, "b" * 32], LEVEL)) == {"a" * 32, "b" * 32}
+
+
 def test_an_unreachable_server_is_refused_with_what_to_do(postgresql, tmp_path):
     nowhere = f"postgresql://me:secret@/labels?host={tmp_path}"
     with pytest.raises(InputError, match=r"Is the server running") as caught:

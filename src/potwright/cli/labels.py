@@ -115,9 +115,7 @@ def labels_import(
     from potwright.quantum.foreign_labels import declared
 
     campaign = _campaign(metadata, env)
-    engine = campaign.all_parameters.labelling.engine_at(level)
-    engine.verify()
-    theory = engine.level_of_theory()
+    theory = campaign.all_parameters.labelling.engine_at(level).level_of_theory()
     how = f"say where by --labels (now {keys!r}: {_in_words(keys)})"
     pes = declared(import_extxyz(source, labels=keys), theory, str(source), how)
     with label_store(campaign) as store:

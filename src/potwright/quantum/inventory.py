@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Filter:
             and (self.formula is None or self._composition == _composition(numbers))
         )
 
-    @property
+    @cached_property
     def _composition(self) -> tuple[int, ...]:
         try:
             return _composition(Atoms(self.formula).numbers)

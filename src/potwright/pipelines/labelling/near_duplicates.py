@@ -20,11 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from potwright.pes import PESData
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 HKL = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [0, 1, 1], [1, 0, 1]])
 WAVELENGTH_ANGSTROM = 4.0  # of the waves that look at molecules, which have no cell to be used
@@ -103,6 +106,8 @@ class _Family:
 
     def repeated(self, tolerance: float, known: int) -> np.ndarray:
         """Which ones repeat an earlier one, shape (G,); the first ``known`` are there already."""
+        from scipy.spatial import cKDTree
+
         features = self._features(tolerance)
         tree = cKDTree(features, balanced_tree=False)
         repeated = np.zeros(len(features), dtype=bool)
@@ -161,6 +166,8 @@ class _Family:
 
     def _partners(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
         """For each atom of ``one`` the nearest of ``other``, shape (n,)."""
+        from scipy.spatial import cKDTree
+
         if self.periodic:
             tree = cKDTree(_in_cell(other), boxsize=1.0)
             return np.asarray(tree.query(_in_cell(one), p=np.inf)[1])

@@ -12,7 +12,7 @@ from potwright.urls import without_password
 
 CONNECT_SECONDS = 10
 
-INDEX = "CREATE INDEX IF NOT EXISTS potwright_index ON text_key_values(key, value)"
+INDEX = "CREATE INDEX potwright_index ON text_key_values(key, value)"
 ONE_AT_A_TIME = 7_237_921  # any number, the same for all: who holds it may make tables
 
 
@@ -44,7 +44,9 @@ class PostgreSQLBackend:
             cursor.execute(f"SELECT pg_advisory_lock({ONE_AT_A_TIME})")
             with database.managed_connection():
                 pass
-            cursor.execute(INDEX)
+            cursor.execute("SELECT to_regclass('potwright_index')")
+            if cursor.fetchone() == (None,):  # only who owns the tables may make one
+                cursor.execute(INDEX)
             cursor.execute(f"SELECT pg_advisory_unlock({ONE_AT_A_TIME})")
         except psycopg2.Error as error:
             reason = " ".join(str(error).split())
