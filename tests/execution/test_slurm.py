@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -192,7 +193,7 @@ def test_a_worker_at_the_end_of_its_lifetime_gives_its_task_back(
     executor = SlurmExecutor(**{**slurm, "jobs": 1})
     (outcome,) = run_tasks(sleep_once, [tmp_path / "log"], executor, description="test")
     assert outcome.value == "at the second try"
-    (warning,) = caplog.messages
+    (warning,) = (r.message for r in caplog.records if r.levelno >= logging.WARNING)
     assert "its worker came to the end of its lifetime" in warning
 
 

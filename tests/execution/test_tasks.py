@@ -122,7 +122,7 @@ def story(request, tmp_path_factory) -> Story:
         tasks.insert(2 * at + 1, (what, folder, 0))
     tasks += [("tell", folder, i) for i in range(3)]
     tasks.insert(4, ("cannot be sent", folder, (i for i in "generators stay")))
-    lines = Lines()
+    lines = Warnings()
     logger = logging.getLogger("potwright.execution")
     logger.addHandler(lines)
     outcomes = run(carry_out, tasks, executor)
@@ -130,11 +130,11 @@ def story(request, tmp_path_factory) -> Story:
     return Story(tasks, outcomes, lines.lines)
 
 
-class Lines(logging.Handler):
-    """Keeps what is logged."""
+class Warnings(logging.Handler):
+    """Keeps what is warned of."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(logging.WARNING)
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
