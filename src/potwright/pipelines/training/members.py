@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -15,70 +14,63 @@ import numpy as np
 from potwright.errors import InputError
 from potwright.execution import run_tasks
 from potwright.pes import PESData
-from potwright.pipelines.training.mace_trainer import MemberResult, MemberTask, train_member
-from potwright.pipelines.training.parameters import TrainingParameters
-from potwright.pipelines.training.reference_energies import (
-    ReferenceEnergies,
-    is_isolated_atom,
-    reference_energies,
+from potwright.pipelines.training.parameters import TrainerParameters, TrainingParameters
+from potwright.pipelines.training.starts import MemberStart, ScratchStart, member_starts
+from potwright.pipelines.training.trainer import MemberResult, MemberTask, train_member
+from potwright.pipelines.training.training_set import (
+    TrainingSet,
+    bootstrap,
+    refuse_missing_labels,
+    training_set,
 )
 from potwright.potentials import Committee
-from potwright.potentials.mace import MACEPotential
-from potwright.randomness import derived_seed
+from potwright.potentials.backends import BACKENDS
+from potwright.randomness import derived_seed, generator
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class TrainingSet:
-    """What all members of a committee learn from."""
-
-    training: PESData
-    validation: PESData
-    energies: ReferenceEnergies
-
-
-def training_set(labelled: PESData) -> TrainingSet:
-    """The structures that train and validate, and the reference energies.
-
-    Isolated atoms are left out where they give the reference energies: what is learnt is the
-    difference from them.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to train or validate on.
-    """
-    energies = reference_energies(labelled)
-    usable = labelled[labelled.has_labels]
-    if energies.source == "isolated atoms":
-        usable = usable[~is_isolated_atom(usable)]
-    training, validation = (usable[usable.split == name] for name in ("training", "validation"))
-    for name, part in (("training", training), ("validation", validation)):
-        if not len(part):
-            raise InputError(
-                f"the {name} set is empty: {len(labelled)} labelled structures in "
-                f"{len(np.unique(labelled.group))} independent groups are too few; label more"
-            )
-    return TrainingSet(training, validation, energies)
-
-
 def train_members(
-    labelled: PESData, workspace: Path, parameters: TrainingParameters, seed: int, iteration: int
+    labelled: PESData,
+    workspace: Path,
+    parameters: TrainingParameters,
+    seed: int,
+    iteration: int,
+    previous: Committee | None = None,
 ) -> Committee:
     """Train all members; those which a killed run had finished are found again.
 
+    Parameters
+    ----------
+    previous
+        What the previous iteration left, for warm starts.
+
     Raises
     ------
     InputError
-        If fewer than two members could be trained.
+        If the data lack what is trained, the start does not fit them, or fewer than two members
+        could be trained.
     """
     data = training_set(labelled)
+    refuse_missing_labels(data, parameters.trainer)
+    starts = member_starts(
+        parameters.start,
+        previous or Committee(()),
+        parameters.trainer,
+        labelled.species,
+        parameters.members,
+        workspace,
+    )
     tasks = [
         member_task(
-            data, workspace, parameters, derived_seed(seed, "training", iteration, member), member
+            _own_data(data, parameters, start, seed, iteration, member),
+            workspace,
+            parameters,
+            derived_seed(seed, "training", iteration, member),
+            member,
+            start,
         )
-        for member in range(parameters.members)
+        for member, start in enumerate(starts)
     ]
     logger.info(
         "Training %d members on %d structures (%d validate); E0 from %s",
@@ -87,6 +79,16 @@ def train_members(
         len(data.validation),
         data.energies.source,
     )
+    results, failures = _run(tasks, parameters)
+    record = _record(data, labelled, parameters, [tasks[i] for i in results], results, failures)
+    backend = BACKENDS[parameters.trainer.type]
+    return Committee(tuple(backend.potential(one.model) for one in results.values()), record)
+
+
+def _run(
+    tasks: list[MemberTask], parameters: TrainingParameters
+) -> tuple[dict[int, MemberResult], list[str]]:
+    """Results by member, and what is said of those that failed."""
     results: dict[int, MemberResult] = {}
     failures: dict[int, str] = {}
     outcomes = run_tasks(train_member, tasks, parameters.executor, description="training")
@@ -103,65 +105,116 @@ def train_members(
             "fewer than two members could be trained, and a committee needs two:\n"
             + "\n".join(said)
         )
-    members = [results[i] for i in sorted(results)]
-    record = _record(data, labelled, parameters, members, said)
-    return Committee(tuple(MACEPotential(m.model) for m in members), record)
+    return {i: results[i] for i in sorted(results)}, said
+
+
+def _own_data(
+    data: TrainingSet,
+    parameters: TrainingParameters,
+    start: MemberStart | None,
+    seed: int,
+    iteration: int,
+    member: int,
+) -> TrainingSet:
+    """What one member learns from.
+
+    Members that start from scratch because nothing is there yet to start from need no bootstrap:
+    their random weights differ.
+    """
+    if not parameters.start.bootstrap or (
+        start is None and not isinstance(parameters.start, ScratchStart)
+    ):
+        return data
+    return bootstrap(data, generator(seed, "training", "bootstrap", iteration, member))
 
 
 def member_task(
-    data: TrainingSet, workspace: Path, parameters: TrainingParameters, seed: int, member: int
+    data: TrainingSet,
+    workspace: Path,
+    parameters: TrainingParameters,
+    seed: int,
+    member: int,
+    start: MemberStart | None = None,
 ) -> MemberTask:
     """The task of one member; its folder is named after all that decides what the member is."""
-    settings = parameters.trainer.model_dump(mode="json")
+    trainer = _trainer(parameters, start)
     digest = hashlib.blake2b(digest_size=12)
-    for part in (data.training, data.validation):
+    parts = [data.training, data.validation]
+    if start is not None:
+        digest.update(start.model.read_bytes())
+        parts += [start.replay] if start.replay is not None else []
+    for part in parts:
         for column in ("id", "energy", "forces", "stress"):
             digest.update(np.ascontiguousarray(getattr(part, column)).tobytes())
-    versions = [version(name) for name in ("mace-torch", "torch")]
+    versions = [version(name) for name in trainer.packages]
     energies = sorted(data.energies.by_species.items())
-    known = [settings, seed, energies, parameters.device, versions]
-    digest.update(json.dumps(known).encode())
+    known: list[Any] = [trainer.model_dump(mode="json"), seed, energies, parameters.device]
+    if start is not None:
+        known.append(
+            [start.method, start.reinitialise_readouts, start.head or "", start.replay_weight]
+        )
+    digest.update(json.dumps([*known, versions]).encode())
     return MemberTask(
         folder=workspace / f"member_{member}-{digest.hexdigest()}",
         training=data.training,
         validation=data.validation,
         energies=data.energies.by_species,
-        trainer=parameters.trainer,
+        trainer=trainer,
         seed=seed,
         device=parameters.device,
         member=member,
+        start=start,
     )
+
+
+def _trainer(parameters: TrainingParameters, start: MemberStart | None) -> TrainerParameters:
+    """The trainer, with the length that the start asks for."""
+    trainer, given = parameters.trainer, parameters.start
+    if start is None or isinstance(given, ScratchStart):
+        return trainer
+    if given.optimiser_steps is not None:
+        return trainer.model_copy(update={"optimiser_steps": given.optimiser_steps})
+    if given.epochs is not None:
+        return trainer.model_copy(update={"epochs": given.epochs, "optimiser_steps": None})
+    return trainer
 
 
 def _record(
     data: TrainingSet,
     labelled: PESData,
     parameters: TrainingParameters,
-    members: list[MemberResult],
+    tasks: list[MemberTask],
+    results: dict[int, MemberResult],
     failures: list[str],
 ) -> dict[str, Any]:
     """What is known of a committee, as its folder keeps it."""
     levels = sorted(set(labelled.level_of_theory.tolist()))
+    trained_on = [list(dict.fromkeys(task.training.id.tolist())) for task in tasks]
     return {
-        "backend": "mace",
-        "versions": members[0].versions,
+        "backend": parameters.trainer.type,
+        "versions": next(iter(results.values())).versions,
         "trainer": parameters.trainer.model_dump(mode="json"),
+        "start": parameters.start.model_dump(mode="json"),
         "level_of_theory": levels,
         "species": labelled.species,
         "reference_energies_ev": {str(z): e for z, e in data.energies.by_species.items()},
         "reference_energies_source": data.energies.source,
         "training_structures": len(data.training),
         "validation_structures": len(data.validation),
-        "trained_on": data.training.id.tolist(),
+        "trained_on": [id for id in data.training.id.tolist() if id in set().union(*trained_on)],
         "failures": failures,
         "training": [
             {
-                "seed": m.seed,
-                "epochs": m.epochs,
-                "optimiser_steps": m.optimiser_steps,
-                "seconds": m.seconds,
-                "learning_curve": m.learning_curve,
+                "member": member,
+                "seed": result.seed,
+                "started_from": "scratch" if task.start is None else str(task.start.model),
+                "epochs": result.epochs,
+                "optimiser_steps": result.optimiser_steps,
+                "seconds": result.seconds,
+                "resumed_after": result.resumed_after,
+                "trained_on": own,
+                "learning_curve": result.learning_curve,
             }
-            for m in members
+            for task, own, (member, result) in zip(tasks, trained_on, results.items(), strict=True)
         ],
     }

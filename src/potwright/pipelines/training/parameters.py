@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from potwright.execution import ExecutorParameters, LocalExecutor
-from potwright.parameters import Parameters, unknown_key
+from potwright.parameters import Parameters
+from potwright.pipelines.training.mace import MACETrainer
+from potwright.pipelines.training.metatrain import MetatrainTrainer
+from potwright.pipelines.training.starts import FoundationStart, ScratchStart, StartParameters
+
+__all__ = ["MACETrainer", "MetatrainTrainer", "TrainerParameters", "TrainingParameters"]
+
+TrainerParameters = Annotated[MACETrainer | MetatrainTrainer, Field(discriminator="type")]
 
 
 class SplitParameters(Parameters):
@@ -25,42 +32,24 @@ class SplitParameters(Parameters):
         return self
 
 
-class MACETrainer(Parameters):
-    """Training by ``mace_run_train``; its own settings pass through ``settings``."""
-
-    type: Literal["mace"] = "mace"
-    epochs: int = Field(default=500, ge=1)
-    optimiser_steps: int | None = Field(default=None, ge=1)
-    learning_rate_decay: float | None = Field(default=None, gt=0, le=1)
-    settings: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("settings")
-    @classmethod
-    def _known(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        from potwright.pipelines.training.mace_settings import (
-            OWN_SETTINGS,
-            check_values,
-            known_settings,
-        )
-
-        own = sorted(set(settings) & set(OWN_SETTINGS))
-        if own:
-            raise ValueError(f"{own[0]!r} is set by Potwright itself ({OWN_SETTINGS[own[0]]})")
-        if settings:
-            known = known_settings()
-            unknown = [name for name in settings if name not in known]
-            if unknown:
-                nearest = unknown_key(unknown[0], known).partition(" (allowed")[0]
-                raise ValueError(f"{nearest} (allowed: the options of mace_run_train)")
-            check_values(settings)
-        return settings
-
-
 class TrainingParameters(Parameters):
     """The committee, its data, and how it is trained."""
 
     members: int = Field(default=4, ge=2)
     split: SplitParameters = SplitParameters()
-    trainer: MACETrainer = MACETrainer()
+    trainer: TrainerParameters = MACETrainer()
+    start: StartParameters = ScratchStart()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
+
+    @model_validator(mode="after")
+    def _method_is_the_trainers(self) -> Self:
+        start, trainer = self.start, self.trainer
+        if isinstance(start, FoundationStart) and start.method not in trainer.methods:
+            raise ValueError(
+                f"start.method = {start.method!r}: with this trainer ({trainer.type}) it must be "
+                f"{' or '.join(map(repr, trainer.methods))}"
+            )
+        if isinstance(start, FoundationStart) and start.head and trainer.type != "mace":
+            raise ValueError("start.head: only models of MACE have several heads")
+        return self

@@ -27,6 +27,19 @@ OWN_SETTINGS = {
     "energy_key": "labels are written under keys of Potwright's own",
     "forces_key": "labels are written under keys of Potwright's own",
     "stress_key": "labels are written under keys of Potwright's own",
+    "restart_latest": "a killed run goes on by itself",
+    "save_all_checkpoints": "the model that validated best is the one that is kept",
+    "foundation_model": "see `start`",
+    "foundation_head": "see `start`",
+    "foundation_filter_elements": "see `start`",
+    "foundation_model_elements": "see `start`",
+    "multiheads_finetuning": "see `method` of `start`",
+    "force_mh_ft_lr": "settings hold whatever the start",
+    "pt_train_file": "see `replay` of `start`",
+    "pt_valid_file": "see `replay` of `start`",
+    "num_samples_pt": "see `replay_structures` of `start`",
+    "real_pt_data_ratio_threshold": "structures are not repeated, so that steps can be counted",
+    "weight_pt_head": "MACE ignores it; see `replay_weight` of `start`",
 }
 
 

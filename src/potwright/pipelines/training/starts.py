@@ -1,0 +1,225 @@
+"""Where a member's weights come from: nowhere, its own last iteration, or a foundation model."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from ase.data import chemical_symbols
+from pydantic import Field, model_validator
+
+from potwright.errors import InputError
+from potwright.parameters import Parameters
+from potwright.pes import PESData
+from potwright.pipelines.training.trainer import Trainer
+from potwright.potentials import Committee
+
+logger = logging.getLogger(__name__)
+
+
+class ScratchStart(Parameters):
+    """Random weights."""
+
+    type: Literal["scratch"] = "scratch"
+    bootstrap: bool = False
+
+
+class WarmStart(Parameters):
+    """The weights of the same member of the previous iteration; the first is from scratch.
+
+    Attributes
+    ----------
+    bootstrap
+        Each member learns from groups of structures drawn with replacement.
+    reinitialise_readouts
+        Each member's last layers begin at random.
+    epochs, optimiser_steps
+        Instead of those of the trainer.
+    """
+
+    type: Literal["warm"]
+    bootstrap: bool = True
+    reinitialise_readouts: bool = True
+    epochs: int | None = Field(default=None, ge=1)
+    optimiser_steps: int | None = Field(default=None, ge=1)
+
+
+class FoundationStart(Parameters):
+    """The weights of a model that was trained on other data.
+
+    Attributes
+    ----------
+    model
+        Path of its file, or a name that the backend knows.
+    head
+        Of a model with several: which one.
+    method
+        ``naive``: all weights learn; ``multihead`` (MACE): beside a second head that repeats what
+        the foundation model had learnt, on the structures of ``replay``; ``heads``, ``lora``
+        (metatrain's PET): the last layers, or low-rank corrections.
+    each_iteration
+        Begin anew from the foundation model in each iteration; else, after the first, warm.
+    replay, replay_labels, replay_structures, replay_weight
+        For ``multihead``: a file of structures, where their labels are (see
+        :meth:`PESData.from_atoms`), how many of them to draw (all: null), and their weight in the
+        loss.
+    """
+
+    type: Literal["foundation"]
+    model: str
+    head: str | None = None
+    method: Literal["naive", "multihead", "heads", "lora"] = "naive"
+    each_iteration: bool = True
+    bootstrap: bool = True
+    reinitialise_readouts: bool = True
+    epochs: int | None = Field(default=None, ge=1)
+    optimiser_steps: int | None = Field(default=None, ge=1)
+    replay: str | None = None
+    replay_labels: str = "calculator"
+    replay_structures: int | None = Field(default=None, ge=10)
+    replay_weight: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _replay_is_for_multihead(self) -> Self:
+        if (self.method == "multihead") != (self.replay is not None):
+            raise ValueError(
+                "method `multihead` needs `replay`, a file of structures with labels of the "
+                "foundation model's level, and no other method has use for one"
+            )
+        return self
+
+
+StartParameters = Annotated[
+    ScratchStart | WarmStart | FoundationStart, Field(discriminator="type")
+]
+
+
+@dataclass(frozen=True)
+class MemberStart:
+    """Where one member's weights come from.
+
+    Attributes
+    ----------
+    model
+        A model file of the trainer's backend.
+    replay
+        Structures that the second head repeats; None but for ``multihead``.
+    """
+
+    model: Path
+    method: str = "naive"
+    reinitialise_readouts: bool = True
+    head: str | None = None
+    replay: PESData | None = None
+    replay_weight: float = 1.0
+
+
+def member_starts(
+    start: ScratchStart | WarmStart | FoundationStart,
+    previous: Committee,
+    trainer: Trainer,
+    species: list[int],
+    members: int,
+    folder: Path,
+) -> list[MemberStart | None]:
+    """Where each member begins; None: from scratch.
+
+    Parameters
+    ----------
+    previous
+        What the previous iteration left; without members in the first one.
+    species
+        Atomic numbers that the models will have to know.
+    folder
+        For a foundation model that the backend fetches.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, it is of another backend, or it lacks a species.
+    """
+    if isinstance(start, FoundationStart) and (start.each_iteration or not len(previous)):
+        found = trainer.foundation(start.model, folder)
+        _refuse_unknown_species(trainer, found, species, f"the foundation model {start.model}")
+        one = MemberStart(
+            model=found,
+            method=start.method,
+            reinitialise_readouts=start.reinitialise_readouts,
+            head=start.head,
+            replay=_replay(start, species) if start.replay else None,
+            replay_weight=start.replay_weight,
+        )
+        logger.info("Fine-tuning %s (%s)", start.model, start.method)
+        return [one] * members
+    if isinstance(start, ScratchStart) or not len(previous):
+        return [None] * members
+    backend = previous.record.get("backend", "mace")
+    if backend != trainer.type:
+        raise InputError(
+            f"training.start: the previous committee is of {backend}, and members of "
+            f"{trainer.type} cannot start from it; use `type: scratch` for one iteration"
+        )
+    files = [trainer.restartable(file) for file in _same_members(previous, members)]
+    for file in dict.fromkeys(files):
+        if not file.is_file():
+            raise InputError(f"training.start: {file}: there is no such file to start from")
+        _refuse_unknown_species(trainer, file, species, "the previous iteration's member")
+    return [MemberStart(file, reinitialise_readouts=start.reinitialise_readouts) for file in files]
+
+
+def _same_members(previous: Committee, members: int) -> list[Path]:
+    """The file that each member starts from."""
+    trained = previous.record.get("training", [])
+    numbers = [one.get("member", place) for place, one in enumerate(trained)]
+    numbers += list(range(len(numbers), len(previous)))
+    places = {number: place for place, number in enumerate(numbers)}
+    lost = [member for member in range(members) if member not in places]
+    if lost:
+        logger.warning(
+            "The previous committee has no member %s; these start from another member",
+            ", ".join(map(str, lost)),
+        )
+    return [
+        previous.members[places.get(member, member % len(previous))].path
+        for member in range(members)
+    ]
+
+
+def _refuse_unknown_species(trainer: Trainer, model: Path, species: list[int], what: str) -> None:
+    known = set(trainer.species(model))
+    unknown = [chemical_symbols[z] for z in species if z not in known]
+    if unknown:
+        raise InputError(
+            f"training.start: {what} does not know {', '.join(unknown)} (it knows "
+            f"{', '.join(chemical_symbols[z] for z in sorted(known))}); start from a model that "
+            "does, or from scratch (`type: scratch`)"
+        )
+
+
+def _replay(start: FoundationStart, species: list[int]) -> PESData:
+    """The structures to repeat: of these species, as many as are asked for, the same ones always."""
+    import ase.io
+
+    path = Path(str(start.replay))
+    if not path.is_file():
+        raise InputError(f"training.start.replay: {path}: there is no such file")
+    if path.suffix == ".h5":
+        pes = PESData.read(path)
+    else:
+        pes = PESData.from_atoms(ase.io.read(path, index=":"), labels=start.replay_labels)
+    foreign = np.add.reduceat(~np.isin(pes.numbers, species), pes.offsets[:-1]) > 0
+    labelled = pes[pes.has_labels & ~foreign]
+    if len(labelled) < 10:
+        raise InputError(
+            f"training.start.replay: {path} holds {len(labelled)} structures with an energy, of "
+            "the species that are trained, and at least 10 are needed; `replay_labels` says where "
+            "labels are"
+        )
+    logger.info("%d of the %d structures in %s can be replayed", len(labelled), len(pes), path)
+    if start.replay_structures and start.replay_structures < len(labelled):
+        drawn = np.random.default_rng(0).permutation(len(labelled))[: start.replay_structures]
+        labelled = labelled[np.sort(drawn)]
+    return labelled
