@@ -88,6 +88,16 @@ def test_blocks_of_yaml_are_yaml(page, blocks):
             assert isinstance(yaml.safe_load(block.text), dict)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_settings_of_training_that_a_page_shows_are_valid(page, blocks):
+    from potwright.pipelines.training.parameters import TrainingParameters
+
+    for block in blocks(page):
+        settings = yaml.safe_load(block.text) if block.language == "yaml" else {}
+        if "training" in settings:
+            TrainingParameters.model_validate(settings["training"])
+
+
 @pytest.mark.parametrize("path", EXPLAINED, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_every_parameter_has_a_comment_above_it(path):
     previous, previous_key = "", ""

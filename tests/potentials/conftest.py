@@ -13,8 +13,8 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 
 from potwright.pes import PESData
-from potwright.pipelines.training.mace_trainer import MemberTask, train_member
 from potwright.pipelines.training.parameters import MACETrainer
+from potwright.pipelines.training.trainer import MemberTask, train_member
 from potwright.potentials import Committee
 from potwright.potentials.mace import MACEPotential
 from potwright.potentials.metatomic import MetatomicPotential, quiet

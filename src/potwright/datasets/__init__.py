@@ -4,7 +4,7 @@ Every versioned type loads the newest version that is not newer than the run, so
 can be looked at and run again; with ``previous: true`` it loads what was there before the run.
 """
 
-from potwright.datasets.committee import CommitteeDataset
+from potwright.datasets.committee import CommitteeDataset, PotentialsDataset
 from potwright.datasets.documents import JSONDataset, TableDataset
 from potwright.datasets.pes import PESDataset
 from potwright.datasets.predictions import PredictionsDataset
@@ -16,6 +16,7 @@ __all__ = [
     "JSONDataset",
     "LabelStoreDataset",
     "PESDataset",
+    "PotentialsDataset",
     "PredictionsDataset",
     "StructuresDataset",
     "TableDataset",

@@ -117,6 +117,9 @@ class Committee:
             temporary.mkdir()
             for member, name in zip(self.members, names, strict=True):
                 shutil.copyfile(member.path, temporary / name)
+                checkpoint = member.path.with_suffix(".ckpt")
+                if checkpoint.is_file():  # from which its training can go on
+                    shutil.copyfile(checkpoint, (temporary / name).with_suffix(".ckpt"))
                 extensions = member.path.parent / EXTENSIONS
                 if extensions.is_dir():  # the same compiled code for all members
                     shutil.copytree(extensions, temporary / EXTENSIONS, dirs_exist_ok=True)

@@ -16,9 +16,10 @@ from ase.calculators.emt import EMT
 
 from potwright.execution import LocalExecutor
 from potwright.pes import PESData
-from potwright.pipelines.training.mace_trainer import MemberResult, MemberTask, train_member
-from potwright.pipelines.training.members import member_task, train_members, training_set
+from potwright.pipelines.training.members import member_task, train_members
 from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.pipelines.training.trainer import MemberResult, MemberTask, train_member
+from potwright.pipelines.training.training_set import training_set
 from potwright.potentials import Committee
 from potwright.randomness import derived_seed
 
@@ -36,6 +37,24 @@ SETTINGS: dict[str, Any] = {
     "loss": "stress",
     "stress_weight": 100,
     "default_dtype": "float64",
+}
+
+
+METATRAIN: dict[str, dict[str, Any]] = {
+    "soap_bpnn": {
+        "soap": {"max_angular": 1, "max_radial": 1, "cutoff": {"radius": 3.2, "width": 0.5}},
+        "bpnn": {"num_hidden_layers": 1, "num_neurons_per_layer": 4},
+    },
+    "pet": {
+        "cutoff": 3.2,
+        "d_pet": 4,
+        "d_head": 4,
+        "d_node": 4,
+        "d_feedforward": 4,
+        "num_heads": 1,
+        "num_attention_layers": 1,
+        "num_gnn_layers": 1,
+    },
 }
 
 
@@ -73,11 +92,55 @@ def labelled() -> PESData:
 def parameters() -> Callable[..., TrainingParameters]:
     """Parameters of a tiny training; settings of MACE by name."""
 
-    def make(members: int = 3, *, steps: int = 12, **settings: Any) -> TrainingParameters:
+    def make(
+        members: int = 3, *, steps: int = 12, start: dict[str, Any] | None = None, **settings: Any
+    ) -> TrainingParameters:
         return TrainingParameters.model_validate(
             {
                 "members": members,
-                "trainer": {"optimiser_steps": steps, "settings": SETTINGS | settings},
+                "trainer": {
+                    "type": "mace",
+                    "optimiser_steps": steps,
+                    "settings": SETTINGS | settings,
+                },
+                "start": start or {"type": "scratch"},
+                "executor": LocalExecutor(workers=2),
+                "device": "cpu",
+            }
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def metatrain() -> Callable[..., TrainingParameters]:
+    """Parameters of a tiny training by metatrain; settings of its training by name."""
+
+    def make(
+        architecture: str = "soap_bpnn",
+        *,
+        steps: int = 9,
+        start: dict[str, Any] | None = None,
+        members: int = 2,
+        trainer: dict[str, Any] | None = None,
+        **training: Any,
+    ) -> TrainingParameters:
+        settings = {
+            "model": METATRAIN[architecture],
+            "training": {"batch_size": 4, "learning_rate": 0.01, **training},
+        }
+        chosen = {
+            "type": "metatrain",
+            "architecture": architecture,
+            "optimiser_steps": steps,
+            "base_precision": 64,
+            "settings": settings,
+        }
+        return TrainingParameters.model_validate(
+            {
+                "members": members,
+                "trainer": chosen | (trainer or {}),
+                "start": start or {"type": "scratch"},
                 "executor": LocalExecutor(workers=2),
                 "device": "cpu",
             }
@@ -118,6 +181,43 @@ def trained(
         seed = derived_seed(7, "training", 1, member)
         train(member_task(training_set(labelled), workspace, parameters(), seed, member))
     return Trained(train_members(labelled, workspace, parameters(), 7, 1), workspace)
+
+
+BACKENDS = ("mace", "soap_bpnn", "pet")
+
+
+@pytest.fixture(scope="session")
+def of_backend(
+    parameters: Callable[..., TrainingParameters], metatrain: Callable[..., TrainingParameters]
+) -> Callable[..., TrainingParameters]:
+    """Parameters of a tiny training by one of ``BACKENDS``, at a learning rate if it is given."""
+
+    def make(backend: str, learning_rate: float | None = None, **given: Any) -> TrainingParameters:
+        key = "lr" if backend == "mace" else "learning_rate"
+        own = {} if learning_rate is None else {key: learning_rate}
+        if backend == "mace":
+            return parameters(**own, **given)
+        return metatrain(backend, **own, **given)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def foundation(
+    labelled: PESData,
+    of_backend: Callable[..., TrainingParameters],
+    train: Callable[[MemberTask], MemberResult],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[str], Path]:
+    """The model file of a member of ``BACKENDS``, trained once: others can start from it."""
+    workspace = tmp_path_factory.mktemp("foundations")
+
+    def make(backend: str) -> Path:
+        parameters = of_backend(backend)
+        task = member_task(training_set(labelled), workspace, parameters, 99, 0)
+        return train(task).model
+
+    return make
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import pytest
 from potwright.errors import InputError
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
-from potwright.pipelines.training.members import member_task, train_members, training_set
+from potwright.pipelines.training.members import member_task, train_members
 from potwright.pipelines.training.nodes import train_committee, training_report
 from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.pipelines.training.training_set import training_set
 from potwright.randomness import derived_seed
 
 Make = Callable[..., TrainingParameters]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from potwright.pes import PESData
-from potwright.pipelines.training.mace_trainer import MemberTask
 from potwright.pipelines.training.parameters import MACETrainer
 from potwright.pipelines.training.reference_energies import reference_energies
+from potwright.pipelines.training.trainer import MemberTask
 from potwright.potentials.mace import MACEPotential
 
 SETTINGS: dict[str, Any] = {

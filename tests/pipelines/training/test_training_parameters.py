@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from potwright.errors import InputError
-from potwright.pipelines.training.mace_settings import OWN_SETTINGS, arguments, known_settings
+from potwright.pipelines.training.mace.settings import OWN_SETTINGS, arguments, known_settings
 from potwright.pipelines.training.parameters import MACETrainer, TrainingParameters
 from potwright.potentials.mace import quiet_import
 

@@ -36,6 +36,7 @@ def train_members(
     parameters: TrainingParameters,
     seed: int,
     iteration: int,
+    *,
     previous: Committee | None = None,
 ) -> Committee:
     """Train all members; those which a killed run had finished are found again.
@@ -57,18 +58,20 @@ def train_members(
         parameters.start,
         previous or Committee(()),
         parameters.trainer,
-        labelled.species,
-        parameters.members,
-        workspace,
+        species=labelled.species,
+        members=parameters.members,
+        folder=workspace,
     )
     tasks = [
         member_task(
-            _own_data(data, parameters, start, seed, iteration, member),
+            _own_data(
+                data, parameters, start, generator(seed, "training", iteration, member, "bootstrap")
+            ),
             workspace,
             parameters,
             derived_seed(seed, "training", iteration, member),
             member,
-            start,
+            start=start,
         )
         for member, start in enumerate(starts)
     ]
@@ -80,7 +83,10 @@ def train_members(
         data.energies.source,
     )
     results, failures = _run(tasks, parameters)
-    record = _record(data, labelled, parameters, [tasks[i] for i in results], results, failures)
+    record = _record(data, labelled, parameters) | {
+        **_of_members([tasks[i] for i in results], results),
+        "failures": failures,
+    }
     backend = BACKENDS[parameters.trainer.type]
     return Committee(tuple(backend.potential(one.model) for one in results.values()), record)
 
@@ -112,9 +118,7 @@ def _own_data(
     data: TrainingSet,
     parameters: TrainingParameters,
     start: MemberStart | None,
-    seed: int,
-    iteration: int,
-    member: int,
+    random: np.random.Generator,
 ) -> TrainingSet:
     """What one member learns from.
 
@@ -125,7 +129,7 @@ def _own_data(
         start is None and not isinstance(parameters.start, ScratchStart)
     ):
         return data
-    return bootstrap(data, generator(seed, "training", "bootstrap", iteration, member))
+    return bootstrap(data, random)
 
 
 def member_task(
@@ -134,6 +138,7 @@ def member_task(
     parameters: TrainingParameters,
     seed: int,
     member: int,
+    *,
     start: MemberStart | None = None,
 ) -> MemberTask:
     """The task of one member; its folder is named after all that decides what the member is."""
@@ -179,30 +184,27 @@ def _trainer(parameters: TrainingParameters, start: MemberStart | None) -> Train
     return trainer
 
 
-def _record(
-    data: TrainingSet,
-    labelled: PESData,
-    parameters: TrainingParameters,
-    tasks: list[MemberTask],
-    results: dict[int, MemberResult],
-    failures: list[str],
-) -> dict[str, Any]:
-    """What is known of a committee, as its folder keeps it."""
-    levels = sorted(set(labelled.level_of_theory.tolist()))
-    trained_on = [list(dict.fromkeys(task.training.id.tolist())) for task in tasks]
+def _record(data: TrainingSet, labelled: PESData, parameters: TrainingParameters) -> dict[str, Any]:
+    """What is known of all members of a committee alike, as its folder keeps it."""
     return {
         "backend": parameters.trainer.type,
-        "versions": next(iter(results.values())).versions,
         "trainer": parameters.trainer.model_dump(mode="json"),
         "start": parameters.start.model_dump(mode="json"),
-        "level_of_theory": levels,
+        "level_of_theory": sorted(set(labelled.level_of_theory.tolist())),
         "species": labelled.species,
         "reference_energies_ev": {str(z): e for z, e in data.energies.by_species.items()},
         "reference_energies_source": data.energies.source,
         "training_structures": len(data.training),
         "validation_structures": len(data.validation),
-        "trained_on": [id for id in data.training.id.tolist() if id in set().union(*trained_on)],
-        "failures": failures,
+    }
+
+
+def _of_members(tasks: list[MemberTask], results: dict[int, MemberResult]) -> dict[str, Any]:
+    """What is known of each member, and the union of what they were trained on."""
+    trained_on = [list(dict.fromkeys(task.training.id.tolist())) for task in tasks]
+    return {
+        "versions": next(iter(results.values())).versions,
+        "trained_on": list(dict.fromkeys(id for ids in trained_on for id in ids)),
         "training": [
             {
                 "member": member,

@@ -9,6 +9,7 @@ import pandas as pd
 from potwright.errors import InputError
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
+from potwright.pipelines.training import existing
 from potwright.pipelines.training.members import train_members
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.pipelines.training.split import assign_splits
@@ -39,20 +40,30 @@ def train_committee(
     parameters: TrainingParameters,
     campaign: CampaignParameters,
     seed: int,
+    *,
+    committee_previous: Committee | None = None,
+    initial_committee: Committee | None = None,
 ) -> Committee:
-    """Train all members on the training split, each from its own seed."""
+    """Train all members on the training split, each from its own seed.
+
+    A campaign that begins with potentials trains none in its first iteration.
+    """
+    if initial_committee and not committee_previous:
+        return existing.take(initial_committee, labelled)
     iteration = campaign.iteration_of(labelled.iteration)
-    return train_members(labelled, workspace, parameters, seed, iteration)
+    return train_members(
+        labelled, workspace, parameters, seed, iteration, previous=committee_previous
+    )
 
 
 def training_report(committee: Committee) -> pd.DataFrame:
     """Learning curves of all members: validation loss and errors by epoch (eV, eV/Å, eV/Å³)."""
     rows = [
         {"member": member, "seed": training["seed"], **point}
-        for member, training in enumerate(committee.record["training"])
+        for member, training in enumerate(committee.record.get("training", []))
         for point in training["learning_curve"]
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else ["member", "seed", "epoch", "loss"])
 
 
 def _refuse_two_levels(labelled_previous: PESData, labels: PESData) -> None:

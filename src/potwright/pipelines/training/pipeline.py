@@ -27,13 +27,15 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 nodes.train_committee,
-                [
-                    "labelled_structures",
-                    "training_workspace",
-                    "params:training",
-                    "params:campaign",
-                    "params:seed",
-                ],
+                {
+                    "labelled": "labelled_structures",
+                    "workspace": "training_workspace",
+                    "parameters": "params:training",
+                    "campaign": "params:campaign",
+                    "seed": "params:seed",
+                    "committee_previous": "committee_previous",
+                    "initial_committee": "initial_committee",
+                },
                 "committee",
                 name="train_committee",
             ),

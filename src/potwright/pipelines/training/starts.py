@@ -92,9 +92,7 @@ class FoundationStart(Parameters):
         return self
 
 
-StartParameters = Annotated[
-    ScratchStart | WarmStart | FoundationStart, Field(discriminator="type")
-]
+StartParameters = Annotated[ScratchStart | WarmStart | FoundationStart, Field(discriminator="type")]
 
 
 @dataclass(frozen=True)
@@ -121,6 +119,7 @@ def member_starts(
     start: ScratchStart | WarmStart | FoundationStart,
     previous: Committee,
     trainer: Trainer,
+    *,
     species: list[int],
     members: int,
     folder: Path,
@@ -200,7 +199,7 @@ def _refuse_unknown_species(trainer: Trainer, model: Path, species: list[int], w
 
 
 def _replay(start: FoundationStart, species: list[int]) -> PESData:
-    """The structures to repeat: of these species, as many as are asked for, the same ones always."""
+    """Structures to repeat, of these species: as many as are asked for, the same ones always."""
     import ase.io
 
     path = Path(str(start.replay))

@@ -78,8 +78,8 @@ def refuse_missing_labels(data: TrainingSet, trainer: Trainer) -> None:
         has_forces = np.add.reduceat(per_atom, part.offsets[:-1]) == part.n_atoms
         _refuse("forces", name, has_forces, "label with an engine that gives them")
         if trainer.trains_stress:
-            periodic = part[part.pbc.any(axis=1)]
-            has_stress = np.isfinite(periodic.stress).all(axis=1)
+            periodic = np.asarray(part.pbc.any(axis=1))
+            has_stress = np.isfinite(part.stress[periodic]).all(axis=1)
             _refuse("stress", name, has_stress, _without_stress(trainer))
 
 

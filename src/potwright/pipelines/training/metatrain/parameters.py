@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from potwright.parameters import Parameters
 
@@ -46,18 +46,18 @@ class MetatrainTrainer(Parameters):
     settings: dict[str, Any] = Field(default_factory=dict)
     llpr: dict[str, Any] | None = None
 
-    @model_validator(mode="after")
-    def _settings_are_known(self) -> Self:
+    @field_validator("settings", "llpr")
+    @classmethod
+    def _known(cls, settings: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
         from potwright.pipelines.training.metatrain.schema import check_settings
 
-        for name, architecture, given in (
-            ("settings", self.architecture, self.settings),
-            ("llpr", "llpr", self.llpr or {}),
-        ):
-            try:
-                check_settings(architecture, given)
-            except ValueError as error:
-                raise ValueError(f"{name}.{error}") from error
+        architecture = "llpr" if info.field_name == "llpr" else info.data.get("architecture")
+        if architecture:  # else that is what is wrong
+            check_settings(architecture, settings or {})
+        return settings
+
+    @model_validator(mode="after")
+    def _steps_can_be_counted(self) -> Self:
         if self.optimiser_steps is not None and self.given("max_atoms_per_batch"):
             raise ValueError(
                 "with `max_atoms_per_batch` batches differ in number from epoch to epoch, and "

@@ -125,8 +125,8 @@ def _dataset(file: str, with_stress: bool) -> dict[str, Any]:
     def key(name: str) -> dict[str, str]:
         return {"read_from": file, "key": f"{PREFIX}{name}"}
 
-    energy = {"quantity": "energy", "unit": "eV", **key("energy"), "forces": key("forces")}
-    energy["stress"] = key("stress") if with_stress else False
+    energy: dict[str, Any] = {"quantity": "energy", "unit": "eV", **key("energy")}
+    energy |= {"forces": key("forces"), "stress": key("stress") if with_stress else False}
     return {
         "systems": {"read_from": file, "length_unit": "angstrom"},
         "targets": {"energy": energy},
@@ -189,7 +189,9 @@ def _train(
     """One run of ``mtt train``; its log is the next in the folder of checkpoints."""
     from omegaconf import OmegaConf
 
-    log = folder / checkpoints / f"train_{len(list((folder / checkpoints).glob('train_*.log')))}.log"
+    log = (
+        folder / checkpoints / f"train_{len(list((folder / checkpoints).glob('train_*.log')))}.log"
+    )
     OmegaConf.save(OmegaConf.create(dict(given)), folder / checkpoints / "options.yaml")
     with _own_output(log), chdir(folder):
         from metatrain.cli.train import train_model

@@ -26,7 +26,10 @@ OWN_SETTINGS = {
     "log_interval": "each epoch is logged, so that what ran can be read back",
     "finetune": "see `start`",
     "distributed": "a member is trained by one process",
-    "model_checkpoint": "the member that was trained before",
+}
+OWN_SETTINGS_OF_WRAPPERS = {
+    "model_checkpoint": "the member that it wraps",
+    "distributed": "a member is trained by one process",
 }
 
 
@@ -44,11 +47,10 @@ def check_settings(architecture: str, settings: Mapping[str, Any]) -> None:
     for section, given in settings.items():
         if not isinstance(given, Mapping):
             raise ValueError(f"{section} = {given!r}: must be a block of settings")
-        own = sorted(set(given) & set(OWN_SETTINGS))
+        decided = OWN_SETTINGS_OF_WRAPPERS if architecture == "llpr" else OWN_SETTINGS
+        own = sorted(set(given) & set(decided))
         if own and section == "training":
-            raise ValueError(
-                f"'{section}.{own[0]}' is set by Potwright itself ({OWN_SETTINGS[own[0]]})"
-            )
+            raise ValueError(f"'{section}.{own[0]}' is set by Potwright itself ({decided[own[0]]})")
         _check(given, hypers(architecture)[SECTIONS[section]], section)
 
 
@@ -76,7 +78,8 @@ def hypers(architecture: str) -> dict[str, Any]:
         if isinstance(node, ast.ImportFrom) and _is_metatrains(node):
             names |= {alias.asname or alias.name: Any for alias in node.names}
     names["init_with_defaults"] = _defaults
-    exec(compile(ast.Module(kept, []), str(folder / "documentation.py"), "exec"), names)
+    source = str(folder / "documentation.py")
+    exec(compile(ast.Module(kept, []), source, "exec", dont_inherit=True), names)
     return names
 
 

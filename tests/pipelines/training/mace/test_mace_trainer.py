@@ -15,15 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from potwright.pes import PESData
-from potwright.pipelines.training.mace_trainer import (
-    MemberResult,
-    MemberTask,
-    options,
-    schedule,
-    write_labels,
-)
-from potwright.pipelines.training.members import member_task, training_set
-from potwright.pipelines.training.parameters import MACETrainer, TrainingParameters
+from potwright.pipelines.training.mace import MACETrainer
+from potwright.pipelines.training.mace.run import options, schedule, write_labels
+from potwright.pipelines.training.members import member_task
+from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.pipelines.training.trainer import MemberResult, MemberTask
+from potwright.pipelines.training.training_set import training_set
 from potwright.potentials.mace import MACEPotential, quiet_import
 
 slow = pytest.mark.slow
@@ -120,7 +117,8 @@ def task(labelled: PESData, parameters: Callable[..., TrainingParameters], tmp_p
 
 
 def test_options_are_complete(task: Make) -> None:
-    given = options(task(seed=11, lr=0.5))
+    todo = task(seed=11, lr=0.5)
+    given = options(todo.trainer, todo)
     assert given["seed"] == 11 and given["lr"] == 0.5
     assert given["max_num_epochs"] == 4 and given["batch_size"] == 4
     assert given["valid_batch_size"] == 3  # MACE drops incomplete batches

@@ -1,0 +1,65 @@
+"""Potentials that a campaign begins with: data, not a flag."""
+
+from __future__ import annotations
+
+import logging
+
+from ase.data import chemical_symbols
+
+from potwright.errors import InputError
+from potwright.pes import PESData
+from potwright.potentials import Committee
+from potwright.potentials.backends import backend_of
+
+logger = logging.getLogger(__name__)
+
+
+def take(initial: Committee, labelled: PESData) -> Committee:
+    """The potentials as the committee of the first iteration.
+
+    Parameters
+    ----------
+    initial
+        A committee of any campaign, or of single model files.
+    labelled
+        What the campaign has labelled. What a committee is known to have trained on stays known.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two, they lack a species, or they are of another level of theory.
+    """
+    if len(initial) < 2:
+        raise InputError(
+            f"initial_committee: {len(initial)} potential; a committee needs two, else there is no "
+            "disagreement. Train one on the labels that you have instead (leave the entry out)"
+        )
+    _refuse_unknown_species(initial, labelled)
+    levels = set(initial.record.get("level_of_theory", [])) - {""}
+    ours = set(labelled.level_of_theory.tolist()) - {""}
+    if levels and ours and levels != ours:
+        raise InputError(
+            f"initial_committee was trained at level of theory {', '.join(sorted(levels))}, and "
+            f"labelled_structures holds labels at {', '.join(sorted(ours))}. Its errors would be "
+            "those of the level: name the level's own potentials, or train"
+        )
+    logger.info("The committee of this iteration is initial_committee: nothing is trained")
+    unknown = {"trained_on": [], "training": [], "species": labelled.species, "failures": []}
+    return Committee(initial.members, {**unknown, **initial.record})
+
+
+def _refuse_unknown_species(initial: Committee, labelled: PESData) -> None:
+    """By what the models themselves say, as soon as one of them is asked."""
+    known = initial.record.get("species")
+    if known is None:
+        one_atom = [labelled[:1].to_atoms(engine_pbc=True)[0][:1]] if len(labelled) else []
+        for species in labelled.species:
+            one_atom[0].numbers[:] = species
+            backend_of(initial.record).evaluator([initial.members[0].path], "cpu")(one_atom)
+        return
+    missing = [chemical_symbols[z] for z in labelled.species if z not in known]
+    if missing:
+        raise InputError(
+            f"initial_committee does not know {', '.join(missing)}; it was trained on "
+            f"{', '.join(chemical_symbols[z] for z in known)}"
+        )
