@@ -31,6 +31,7 @@ from potwright.pipelines.evaluation.parameters import EvaluationParameters
 from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.labelling.parameters import LabellingParameters
 from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.potentials import Committee
 from potwright.quantum import LabelStore
 from potwright.uncertainty import Predictions
 
@@ -83,6 +84,8 @@ class Loop:
             "exploration_workspace": scratch / "exploration",
             "labelled_structures_previous": PESData.empty(),
             "selected_structures_previous": PESData.empty(),
+            "committee_previous": Committee(()),
+            "initial_committee": Committee(()),
             "predictions_previous": Predictions.empty(),
             "calibration_previous": {},
             "verdict_previous": {},

@@ -2,7 +2,7 @@
 
 The foundation model is trained on another level of theory, the Stillinger–Weber potential, and on
 other structures: distorted crystals of its own, with and without vacancies. What is tested on,
-vacancies in molecular dynamics at three temperatures, is a whole kind of structure that nothing here
+vacancies in molecular dynamics, is a whole kind of structure that nothing here
 trains on.
 """
 

@@ -254,7 +254,8 @@ class Project:
             if path.name.startswith("."):
                 continue
             if path.name == "committee":
-                assert len(load_committee(path)) == len(list(path.glob("*.model")))
+                models = [*path.glob("*.model"), *path.glob("*.pt")]
+                assert len(load_committee(path)) == len(models)
             elif path.name == "predictions.h5":
                 assert np.isfinite(Predictions.read(path).forces).all()
             elif path.suffix == ".h5":

@@ -35,6 +35,22 @@ def test_without_labels_a_structure_is_not_used(labelled: PESData) -> None:
     assert len(training_set(labelled.replace(energy=energy)).training) == 10
 
 
+@pytest.mark.slow
+def test_an_imported_pool_without_isolated_atoms_trains_with_fitted_energies(
+    labelled: PESData, parameters: Make, train: Any, tmp_path: Path
+) -> None:
+    """One species: least squares is the training structures' mean energy per atom."""
+    from potwright.pipelines.training.mace.start import load
+
+    pool = labelled[:-1]
+    data = training_set(pool)
+    assert data.energies.source == "least squares over 12 training structures"
+    mean = (pool[:12].energy * 4).sum() / (16 * 12)
+    assert data.energies.by_species == pytest.approx({29: mean})
+    model = load(train(member_task(data, tmp_path, parameters(steps=3), 1, 0)).model)
+    assert float(model.atomic_energies_fn.atomic_energies) == pytest.approx(mean)
+
+
 @pytest.mark.parametrize("missing", ["training", "validation"])
 def test_an_empty_set_is_an_error_that_says_what_to_do(labelled: PESData, missing: str) -> None:
     atoms_and_rest = (labelled.split != missing) | (labelled.origin == "isolated_atom")

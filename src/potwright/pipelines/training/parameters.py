@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from potwright.execution import ExecutorParameters, LocalExecutor
 from potwright.parameters import Parameters
@@ -41,6 +41,11 @@ class TrainingParameters(Parameters):
     start: StartParameters = ScratchStart()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
+
+    @field_validator("trainer", mode="before")
+    @classmethod
+    def _mace_by_default(cls, trainer: Any) -> Any:
+        return {"type": "mace", **trainer} if isinstance(trainer, dict) else trainer
 
     @model_validator(mode="after")
     def _method_is_the_trainers(self) -> Self:
