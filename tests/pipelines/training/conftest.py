@@ -16,12 +16,11 @@ from ase.calculators.emt import EMT
 
 from potwright.execution import LocalExecutor
 from potwright.pes import PESData
-from potwright.pipelines.training.members import member_task, train_members
+from potwright.pipelines.training.members import member_task, member_tasks, train_members
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.pipelines.training.trainer import MemberResult, MemberTask, train_member
 from potwright.pipelines.training.training_set import training_set
 from potwright.potentials import Committee
-from potwright.randomness import derived_seed
 
 SETTINGS: dict[str, Any] = {
     "model": "ScaleShiftMACE",
@@ -161,6 +160,18 @@ def train() -> Callable[[MemberTask], MemberResult]:
     return quietly
 
 
+@pytest.fixture(scope="session")
+def committee_of(train: Callable[[MemberTask], MemberResult]) -> Callable[..., Committee]:
+    """What ``train_members`` returns, its members trained here, where backends are imported."""
+
+    def make(*arguments: Any, previous: Committee | None = None) -> Committee:
+        for task in member_tasks(*arguments, previous=previous):
+            train(task)
+        return train_members(*arguments, previous=previous)
+
+    return make
+
+
 @dataclass(frozen=True)
 class Trained:
     """A committee of three and the workspace that it was trained in."""
@@ -173,14 +184,11 @@ class Trained:
 def trained(
     labelled: PESData,
     parameters: Callable[..., TrainingParameters],
-    train: Callable[[MemberTask], MemberResult],
+    committee_of: Callable[..., Committee],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Trained:
     workspace = tmp_path_factory.mktemp("workspace")
-    for member in range(3):  # here, where mace is imported once; then they are found
-        seed = derived_seed(7, "training", 1, member)
-        train(member_task(training_set(labelled), workspace, parameters(), seed, member))
-    return Trained(train_members(labelled, workspace, parameters(), 7, 1), workspace)
+    return Trained(committee_of(labelled, workspace, parameters(), 7, 1), workspace)
 
 
 BACKENDS = ("mace", "soap_bpnn", "pet")

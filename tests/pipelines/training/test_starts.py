@@ -122,6 +122,7 @@ def test_a_second_head_repeats_what_the_foundation_model_had_learnt(
     labelled: PESData,
     parameters: Make,
     foundation: Callable[[str], Path],
+    committee_of: Callable[..., Committee],
     tmp_path: Path,
 ) -> None:
     """The replayed labels are of another level: 3 eV per atom higher. Each head keeps its own."""
@@ -134,7 +135,7 @@ def test_a_second_head_repeats_what_the_foundation_model_had_learnt(
         "replay": str(tmp_path / "replay.h5"),
     }
     chosen = parameters(members=2, steps=20, start=start, loss="universal")
-    committee = train_members(labelled, tmp_path / "workspace", chosen, 7, 1)
+    committee = committee_of(labelled, tmp_path / "workspace", chosen, 7, 1)
     model = load(committee.members[0].path)
     assert list(model.heads) == ["pt_head", "Default"]
     # 12 of its own and 10 replayed: 5 batches of 4 an epoch
@@ -189,19 +190,23 @@ def test_a_name_that_nobody_knows_is_refused(labelled: PESData, parameters: Make
 @slow
 @pytest.mark.parametrize("backend", ["mace", "soap_bpnn"])
 def test_members_go_on_from_their_own_last_iteration(
-    backend: str, labelled: PESData, of_backend: Make, tmp_path: Path
+    backend: str,
+    labelled: PESData,
+    of_backend: Make,
+    committee_of: Callable[..., Committee],
+    tmp_path: Path,
 ) -> None:
     """By the committee's folder, as a campaign keeps it."""
     from potwright.potentials import load_committee
 
     parameters = of_backend(backend, members=2, start={"type": "warm", "optimiser_steps": 3})
-    first = train_members(labelled, tmp_path / "workspace", parameters, 7, 1)
+    first = committee_of(labelled, tmp_path / "workspace", parameters, 7, 1)
     assert [m["started_from"] for m in first.record["training"]] == ["scratch"] * 2
     assert first.record["training"][0]["optimiser_steps"] > 3
     assert first.record["trained_on"] == first.record["training"][0]["trained_on"]
     first.save(tmp_path / "committee")
     previous = load_committee(tmp_path / "committee")
-    second = train_members(labelled, tmp_path / "workspace", parameters, 7, 2, previous=previous)
+    second = committee_of(labelled, tmp_path / "workspace", parameters, 7, 2, previous=previous)
     trained = second.record["training"]
     files = [parameters.trainer.restartable(member.path) for member in previous.members]
     assert [m["started_from"] for m in trained] == list(map(str, files))

@@ -53,28 +53,7 @@ def train_members(
         could be trained.
     """
     data = training_set(labelled)
-    refuse_missing_labels(data, parameters.trainer)
-    starts = member_starts(
-        parameters.start,
-        previous or Committee(()),
-        parameters.trainer,
-        species=labelled.species,
-        members=parameters.members,
-        folder=workspace,
-    )
-    tasks = [
-        member_task(
-            _own_data(
-                data, parameters, start, generator(seed, "training", iteration, member, "bootstrap")
-            ),
-            workspace,
-            parameters,
-            derived_seed(seed, "training", iteration, member),
-            member,
-            start=start,
-        )
-        for member, start in enumerate(starts)
-    ]
+    tasks = member_tasks(labelled, workspace, parameters, seed, iteration, previous=previous)
     logger.info(
         "Training %d members on %d structures (%d validate); E0 from %s",
         len(tasks),
@@ -89,6 +68,42 @@ def train_members(
     }
     backend = BACKENDS[parameters.trainer.type]
     return Committee(tuple(backend.potential(one.model) for one in results.values()), record)
+
+
+def member_tasks(
+    labelled: PESData,
+    workspace: Path,
+    parameters: TrainingParameters,
+    seed: int,
+    iteration: int,
+    *,
+    previous: Committee | None = None,
+) -> list[MemberTask]:
+    """The tasks of all members; what it refuses is as in :func:`train_members`."""
+    data = training_set(labelled)
+    refuse_missing_labels(data, parameters.trainer)
+    starts = member_starts(
+        parameters.start,
+        previous or Committee(()),
+        parameters.trainer,
+        species=labelled.species,
+        members=parameters.members,
+        folder=workspace,
+    )
+    drawn = [
+        generator(seed, "training", iteration, member, "bootstrap") for member in range(len(starts))
+    ]
+    return [
+        member_task(
+            _own_data(data, parameters, start, drawn[member]),
+            workspace,
+            parameters,
+            derived_seed(seed, "training", iteration, member),
+            member,
+            start=start,
+        )
+        for member, start in enumerate(starts)
+    ]
 
 
 def _run(

@@ -13,13 +13,14 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from potwright.pes import PESData
-from potwright.pipelines.training.members import member_task, train_members
+from potwright.pipelines.training.members import member_task
 from potwright.pipelines.training.metatrain.log import weights
 from potwright.pipelines.training.metatrain.run import options, schedule, write_labels
 from potwright.pipelines.training.metatrain.start import baseline, read_checkpoint
 from potwright.pipelines.training.parameters import MetatrainTrainer, TrainingParameters
 from potwright.pipelines.training.trainer import MemberResult, MemberTask
 from potwright.pipelines.training.training_set import training_set
+from potwright.potentials import Committee
 from potwright.potentials.metatomic import MetatomicPotential
 
 slow = pytest.mark.slow
@@ -93,7 +94,10 @@ def test_options_are_complete(task: Make) -> None:
 
 @slow
 @architectures
-def test_what_ran_is_read_back(task: Make, train: Train, architecture: str) -> None:
+def test_what_ran_is_read_back(
+    task: Make, train: Train, labelled: PESData, architecture: str
+) -> None:
+    """Units of the learning curve: the best epoch's validation errors, computed again."""
     todo = task(architecture, seed=11)
     before = Path.cwd(), list(logging.getLogger().handlers), logging.getLogger().level
     result = train(todo)
@@ -105,44 +109,15 @@ def test_what_ran_is_read_back(task: Make, train: Train, architecture: str) -> N
         assert all(point[name] > 0 for point in result.learning_curve), name
     assert set(result.versions) == {"metatrain", "metatomic-torch", "torch"}
     assert result.model == todo.folder / "model.pt" and result.model.is_file()
-
-
-@slow
-@architectures
-def test_reported_errors_are_those_of_the_model(
-    task: Make, train: Train, labelled: PESData, architecture: str
-) -> None:
-    """Units of the learning curve: the best epoch's validation errors, computed again."""
-    result = train(task(architecture))
     validation = labelled[labelled.split == "validation"]
     energy, forces, _ = MetatomicPotential(result.model).evaluate(validation, "cpu")
     rmse_f = np.sqrt(np.mean((forces - validation.forces) ** 2))
-    per_atom = (energy - validation.energy) / validation.n_atoms
-    rmse_e = np.sqrt(np.mean(per_atom**2))
-    told = [(p["rmse_f"], p["rmse_e_per_atom"]) for p in result.learning_curve]
+    rmse_e = np.sqrt(np.mean(((energy - validation.energy) / validation.n_atoms) ** 2))
+    told = [(point["rmse_f"], point["rmse_e_per_atom"]) for point in result.learning_curve]
     assert any(np.allclose(one, (rmse_f, rmse_e), rtol=1e-2) for one in told)
-
-
-@slow
-@architectures
-def test_reference_energies_reach_the_model(task: Make, train: Train, architecture: str) -> None:
-    """Those given, and not a fit of metatrain's own: 1 eV more per atom is 1 eV more of E0."""
-    for shift in (0.0, 1.0):
-        todo = task(architecture)
-        todo = replace(todo, energies={29: todo.energies[29] + shift})
-        found = baseline(read_checkpoint(train(todo).model.with_suffix(".ckpt")))
-        assert found == pytest.approx(todo.energies)
-
-
-@slow
-def test_the_same_seed_gives_the_same_potential_and_another_seed_another(
-    task: Make, train: Train, labelled: PESData
-) -> None:
-    potentials = [MetatomicPotential(train(task(seed=seed)).model) for seed in (5, 5, 6)]
-    one, again, other = (potential.evaluate(labelled, "cpu") for potential in potentials)
-    for values, same in zip(one, again, strict=True):
-        np.testing.assert_allclose(same, values, rtol=1e-9, atol=1e-11)
-    assert np.abs(one[1] - other[1]).max() > 1e-3
+    # E0 are those given, and not a fit of metatrain's own
+    found = baseline(read_checkpoint(result.model.with_suffix(".ckpt")))
+    assert found == pytest.approx(todo.energies)
 
 
 @pytest.fixture
@@ -156,6 +131,15 @@ def trained_weights(train: Train) -> Callable[[MemberTask], np.ndarray]:
         return np.concatenate(numbers)
 
     return read
+
+
+@slow
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(
+    task: Make, trained_weights: Callable[[MemberTask], np.ndarray]
+) -> None:
+    one, again, other = (trained_weights(task(seed=seed)) for seed in (5, 5, 6))
+    np.testing.assert_allclose(again, one, rtol=1e-9, atol=1e-11)
+    assert np.abs(one - other).max() > 1e-3
 
 
 def without_stress(pes: PESData) -> PESData:
@@ -223,9 +207,12 @@ def test_llpr_gives_each_member_an_uncertainty_and_leaves_its_energies(
 
 @slow
 def test_a_committee_of_metatrain_is_evaluated_like_any_other(
-    labelled: PESData, metatrain: Callable[..., TrainingParameters], tmp_path: Path
+    labelled: PESData,
+    metatrain: Callable[..., TrainingParameters],
+    committee_of: Callable[..., Committee],
+    tmp_path: Path,
 ) -> None:
-    committee = train_members(labelled, tmp_path / "workspace", metatrain(), 7, 1)
+    committee = committee_of(labelled, tmp_path / "workspace", metatrain(), 7, 1)
     assert committee.record["backend"] == "metatrain"
     predictions = committee.predict(labelled, device="cpu")
     assert predictions.forces.shape == (2, len(labelled.forces), 3)

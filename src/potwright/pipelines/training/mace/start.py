@@ -80,8 +80,10 @@ def prepare_start(task: MemberTask, path: Path) -> None:
     start = task.start
     assert start is not None
     model = _one_head(load(start.model), start.head)
-    if start.replay is None:
-        energies = model.atomic_energies_fn.atomic_energies
+    energies = model.atomic_energies_fn.atomic_energies
+    if start.replay is not None:  # MACE fails on those of a single species in two dimensions
+        model.atomic_energies_fn.atomic_energies = energies.reshape(-1)
+    else:
         for place, species in enumerate(model.atomic_numbers.tolist()):
             if species in task.energies:
                 energies[..., place] = task.energies[species]

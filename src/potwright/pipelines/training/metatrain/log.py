@@ -79,8 +79,13 @@ def _point(names: list[str], units: list[str], values: list[str]) -> dict[str, f
     return point
 
 
-def refuse_infinite_loss(folder: Path) -> None:
+def refuse_infinite_loss(folder: Path, error: str = "") -> None:
     """Refuse a run in which the loss became infinite or NaN.
+
+    Parameters
+    ----------
+    error
+        What metatrain gave up with: where the first loss is NaN, it fails to print it.
 
     Raises
     ------
@@ -89,7 +94,7 @@ def refuse_infinite_loss(folder: Path) -> None:
     """
     curve, _ = learning_curve(folder)
     losses = [point[name] for point in curve for name in ("loss", "training_loss") if name in point]
-    if not np.isfinite(losses).all():
+    if not np.isfinite(losses).all() or "float NaN" in error or "float infinity" in error:
         raise RuntimeError(
             "the loss is not a finite number; lower the learning rate `training.learning_rate`"
         )

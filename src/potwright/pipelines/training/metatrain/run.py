@@ -173,7 +173,10 @@ def _wrap(
         "model": dict(wrapper.get("model", {})),
         "training": {
             "num_workers": 0,
-            "batch_size": given["architecture"]["training"]["batch_size"],
+            # which must not exceed either set
+            "batch_size": min(
+                given["architecture"]["training"]["batch_size"], len(task.validation)
+            ),
             **wrapper.get("training", {}),
             "model_checkpoint": CHECKPOINT,
         },
@@ -206,7 +209,7 @@ def _train(
         except Exception as error:
             from potwright.pipelines.training.metatrain.log import refuse_infinite_loss
 
-            refuse_infinite_loss(folder)
+            refuse_infinite_loss(folder, str(error))
             raise RuntimeError(f"mtt train gave up: {error}") from error
 
 

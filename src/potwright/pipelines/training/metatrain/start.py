@@ -99,7 +99,8 @@ def prepare_start(trainer: MetatrainTrainer, task: MemberTask, path: Path) -> No
     if start.reinitialise_readouts:
         random = torch.Generator().manual_seed(task.seed)
         for name, value in weights.items():
-            if any(part in name for part in READOUTS) and value.is_floating_point():
+            readout = any(part in name for part in READOUTS) and torch.is_tensor(value)
+            if readout and value.is_floating_point():
                 weights[name] = _random(value, random)
     checkpoint |= dict.fromkeys(TRAINING_STATE)
     checkpoint["model_state_dict"] = checkpoint["best_model_state_dict"] = weights
