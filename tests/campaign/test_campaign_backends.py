@@ -12,26 +12,13 @@ SOAP_BPNN = {
     "soap": {"max_angular": 1, "max_radial": 1, "cutoff": {"radius": 3.2, "width": 0.5}},
     "bpnn": {"num_hidden_layers": 1, "num_neurons_per_layer": 4},
 }
-PET = {
-    "cutoff": 3.2,
-    "d_pet": 4,
-    "d_head": 4,
-    "d_node": 4,
-    "d_feedforward": 4,
-    "num_heads": 1,
-    "num_attention_layers": 1,
-    "num_gnn_layers": 1,
+
+TRAINER = {
+    "type": "metatrain",
+    "architecture": "soap_bpnn",
+    "optimiser_steps": 12,
+    "settings": {"model": SOAP_BPNN, "training": {"batch_size": 4, "learning_rate": 0.01}},
 }
-
-
-def use(project, architecture, model, **training):
-    trainer = {
-        "type": "metatrain",
-        "architecture": architecture,
-        "optimiser_steps": 12,
-        "settings": {"model": model, "training": {"batch_size": 4, "learning_rate": 0.01}},
-    }
-    project.configure({"training": {"trainer": trainer, **training}})
 
 
 def committees(project):
@@ -42,8 +29,9 @@ def committees(project):
 
 
 def test_a_campaign_with_metatrain_whose_members_go_on_from_their_last_iteration(project):
-    use(project, "soap_bpnn", SOAP_BPNN, start={"type": "warm"})
-    project.succeed("campaign", "run", "--max-iterations", "2")
+    project.configure({"training": {"trainer": TRAINER, "start": {"type": "warm"}}})
+    for _ in range(2):
+        project.succeed("campaign", "run", "--max-iterations", "1")
     first, second = committees(project)
     assert first["backend"] == second["backend"] == "metatrain"
     assert [m["started_from"] for m in first["training"]] == ["scratch"] * 2
@@ -52,13 +40,6 @@ def test_a_campaign_with_metatrain_whose_members_go_on_from_their_last_iteration
         assert member["started_from"].endswith(begun)
     assert project.records()[1]["loaded"]["committee_previous"] == project.records()[0]["run_id"]
     project.open_everything()
-
-
-def test_a_campaign_with_pet(project):
-    use(project, "pet", PET)
-    project.succeed("campaign", "run", "--max-iterations", "1")
-    (record,) = committees(project)
-    assert record["trainer"]["architecture"] == "pet" and len(record["members"]) == 2
 
 
 def test_a_campaign_that_begins_with_potentials_trains_none_in_its_first_iteration(
@@ -81,5 +62,3 @@ def test_a_campaign_that_begins_with_potentials_trains_none_in_its_first_iterati
     assert not project.members()
     (record,) = committees(project)
     assert record["trained_on"] == [] and record["training"] == []
-    project.succeed("campaign", "run", "--max-iterations", "1")
-    assert len(project.members()) == 2

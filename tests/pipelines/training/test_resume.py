@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -33,12 +34,12 @@ class Killer(threading.Thread):
         while not self.killed and time.monotonic() < end:
             time.sleep(0.02)
             for folder in self.workspace.glob(self.unfinished):
-                if any((folder / "checkpoints").glob("*_*")) and self._has_checkpoint(folder):
+                if self._has_checkpoint(folder):
                     self._kill_in(folder)
 
     def _has_checkpoint(self, folder: Path) -> bool:
         found = [*folder.glob("checkpoints/*.pt"), *folder.glob("checkpoints/*.ckpt")]
-        return any("3" in path.stem.rpartition("_")[2] for path in found)
+        return any(int(re.findall(r"\d+", path.stem)[-1]) > 0 for path in found)
 
     def _kill_in(self, folder: Path) -> None:
         """A trainer works in its member's folder."""
@@ -53,6 +54,7 @@ class Killer(threading.Thread):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("backend", ["mace", "soap_bpnn"])
 def test_a_killed_member_goes_on_from_its_checkpoint_and_others_are_not_trained_again(
     backend: str,
@@ -61,7 +63,7 @@ def test_a_killed_member_goes_on_from_its_checkpoint_and_others_are_not_trained_
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    parameters = of_backend(backend, members=2, steps=120)
+    parameters = of_backend(backend, members=2, steps=45)
     one_worker = parameters.executor.model_copy(update={"workers": 1})
     parameters = parameters.model_copy(update={"executor": one_worker})
     killer = Killer(tmp_path, member=1)
@@ -72,10 +74,10 @@ def test_a_killed_member_goes_on_from_its_checkpoint_and_others_are_not_trained_
     assert "A worker was lost with task 1" in caplog.text
     first, second = committee.record["training"]
     assert first["resumed_after"] == [] and len(second["resumed_after"]) == 1
-    assert second["resumed_after"][0] >= 3
+    assert second["resumed_after"][0] >= 1
     for member in (first, second):
-        assert (member["epochs"], member["optimiser_steps"]) == (40, 120)
-        assert [p["epoch"] for p in member["learning_curve"]] == list(range(40))
+        assert (member["epochs"], member["optimiser_steps"]) == (15, 45)
+        assert [p["epoch"] for p in member["learning_curve"]] == list(range(15))
     assert not list(tmp_path.glob(".*.unfinished"))
 
 

@@ -195,6 +195,7 @@ def _train(
     log = (
         folder / checkpoints / f"train_{len(list((folder / checkpoints).glob('train_*.log')))}.log"
     )
+    shutil.rmtree(folder / checkpoints / "indices", ignore_errors=True)  # of a killed run
     OmegaConf.save(OmegaConf.create(dict(given)), folder / checkpoints / "options.yaml")
     with _own_output(log), chdir(folder):
         from metatrain.cli.train import train_model
