@@ -28,7 +28,7 @@ from potwright.potentials import load_committee
 from potwright.uncertainty import Predictions
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 240  # patience with one command on a busy machine
+SECONDS = 900  # patience with one command on a busy machine
 
 PARAMETERS: dict[str, Any] = {
     "seed": 1,
