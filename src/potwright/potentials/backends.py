@@ -9,11 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from potwright.errors import InputError
 from potwright.potentials import mace, metatomic
 from potwright.potentials.protocol import Evaluator, Potential
+
+
+class EvaluatorOf(Protocol):
+    """Opens several model files together."""
+
+    def __call__(
+        self, paths: Sequence[Path], device: str = "auto", atoms_per_batch: int | None = None
+    ) -> Evaluator:
+        """Their evaluator on a device, in batches of so many atoms (None: as suits the device)."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +34,13 @@ class Backend:
     potential
         The potential in a file.
     evaluator
-        The evaluator of several files on a device.
+        The evaluator of several files.
     package
         Whose release decides what its models say.
     """
 
     potential: Callable[[Path], Potential]
-    evaluator: Callable[[Sequence[Path], str], Evaluator]
+    evaluator: EvaluatorOf
     package: str
 
 
