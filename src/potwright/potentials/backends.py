@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from potwright.errors import InputError
-from potwright.potentials import mace, metatomic
+from potwright.potentials import mace, mace_export, metatomic, metatomic_export
 from potwright.potentials.protocol import Evaluator, Potential
 
 
@@ -37,16 +37,37 @@ class Backend:
         The evaluator of several files.
     package
         Whose release decides what its models say.
+    for_lammps
+        Converts a member into a folder, for LAMMPS; None: LAMMPS reads it as it is.
+    ase_text, lammps_text
+        How to use members without Potwright, from their names (and the symbols of the species).
     """
 
     potential: Callable[[Path], Potential]
     evaluator: EvaluatorOf
     package: str
+    for_lammps: Callable[[Path, Path], Path | None]
+    ase_text: Callable[[Sequence[str]], str]
+    lammps_text: Callable[[Sequence[str], Sequence[str]], str]
 
 
 BACKENDS: Mapping[str, Backend] = {
-    "mace": Backend(mace.MACEPotential, mace.evaluator, "mace-torch"),
-    "metatrain": Backend(metatomic.MetatomicPotential, metatomic.evaluator, "metatomic-torch"),
+    "mace": Backend(
+        mace.MACEPotential,
+        mace.evaluator,
+        "mace-torch",
+        mace_export.for_lammps,
+        mace_export.ase_text,
+        mace_export.lammps_text,
+    ),
+    "metatrain": Backend(
+        metatomic.MetatomicPotential,
+        metatomic.evaluator,
+        "metatomic-torch",
+        metatomic_export.for_lammps,
+        metatomic_export.ase_text,
+        metatomic_export.lammps_text,
+    ),
 }
 
 

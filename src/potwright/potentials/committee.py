@@ -200,8 +200,8 @@ class Committee:
             temporary.mkdir()
             self.copy_into(temporary)
 
-    def copy_into(self, folder: Path) -> None:
-        """Copy the members and what is known of them into a folder that is there."""
+    def copy_into(self, folder: Path) -> list[str]:
+        """Copy the members and what is known of them into a folder; the members' names there."""
         names = [f"member_{i}{member.path.suffix}" for i, member in enumerate(self.members)]
         for member, name in zip(self.members, names, strict=True):
             shutil.copyfile(member.path, folder / name)
@@ -212,6 +212,7 @@ class Committee:
         (folder / RECORD).write_text(json.dumps(record, indent=2))
         if self.calibration:
             (folder / CALIBRATION).write_text(json.dumps(self.calibration, indent=2))
+        return names
 
 
 def load_committee(path: str | Path) -> Committee:
