@@ -44,8 +44,7 @@ atoms.calc = MACECalculator(model_paths={list(members)!r}, device="cpu", default
 def lammps_text(members: Sequence[str], symbols: Sequence[str]) -> str:
     """How to use one of them in LAMMPS."""
     elements = " ".join(symbols)
-    return f"""With LAMMPS that has MACE's pair style (built with `PKG_ML-MACE`); elements in the order
-of LAMMPS's atom types:
+    return f"""With LAMMPS that has MACE's pair style, elements in the order of LAMMPS's atom types:
 
 ```text
 units metal
