@@ -24,7 +24,8 @@ atoms.calc = MetatomicCalculator("{members[0]}", extensions_directory="{EXTENSIO
 def lammps_text(members: Sequence[str], symbols: Sequence[str]) -> str:
     """How to use one of them in LAMMPS."""
     numbers = " ".join(str(atomic_numbers[symbol]) for symbol in symbols)
-    return f"""With LAMMPS that has metatomic's pair style, atomic numbers in the order of its types:
+    return f"""\
+With LAMMPS that has metatomic's pair style, atomic numbers in the order of its atom types:
 
 ```text
 units metal
