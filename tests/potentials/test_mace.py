@@ -12,7 +12,8 @@ from potwright.errors import InputError
 from potwright.geometry import engine_pbc
 from potwright.pes import PESData
 from potwright.potentials import Committee
-from potwright.potentials.mace import ATOMS_PER_BATCH, MACEPotential, evaluator
+from potwright.potentials.batching import ATOMS_PER_BATCH
+from potwright.potentials.mace import MACEPotential, evaluator
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +75,7 @@ def test_the_order_of_structures_and_their_batches_do_not_matter(committee: Comm
     structures = [bulk("Cu", a=3.7, cubic=True).repeat((2, 2, 1 + i % 3)) for i in range(50)]
     for seed, atoms in enumerate(structures):
         atoms.rattle(0.1, seed=seed)
-    assert sum(map(len, structures)) > ATOMS_PER_BATCH
+    assert sum(map(len, structures)) > ATOMS_PER_BATCH["cpu"]
     evaluate = evaluator([member.path for member in committee.members], "cpu")
     order = np.random.default_rng(0).permutation(len(structures))
     one, other = evaluate(structures), evaluate([structures[i] for i in order])
@@ -105,3 +106,14 @@ def test_a_potential_travels_between_processes(committee: Committee, mixture: li
     pes = PESData.from_atoms(mixture)
     for here, there in zip(potential.evaluate(pes), pickle.loads(sent).evaluate(pes), strict=True):
         np.testing.assert_array_equal(here, there)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_descriptors_are_maces_own_invariants(committee: Committee, mixture: list[Atoms]) -> None:
+    from mace.calculators import MACECalculator
+
+    calculator = MACECalculator(model_paths=[str(committee.members[0].path)], device="cpu")
+    found = committee.descriptors(PESData.from_atoms(mixture))
+    expected = [calculator.get_descriptors(atoms) for atoms in as_engines_see(mixture)]
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-9)
+    assert np.ptp(found, axis=0).max() > 1e-2

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import io
 import logging
+import pickle
 import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from potwright.errors import InputError
 from potwright.pes import PESData
+from potwright.potentials.batching import BatchedEvaluator, BatchValues
 from potwright.potentials.devices import resolve_device
-from potwright.potentials.protocol import MemberValues
 
-ATOMS_PER_BATCH = 1200
+EXPECTED = "mace_run_train leaves one as NAME.model (NAME_compiled.model is not one)"
 
 
 @dataclass(frozen=True)
 class MACEPotential:
     """One MACE model file, as ``mace_run_train`` leaves it."""
+
+    backend: ClassVar[str] = "mace"
 
     path: Path
 
@@ -45,15 +46,30 @@ class MACEPotential:
         return energy[0], forces[0], stress[0]
 
 
-def evaluator(paths: Sequence[Path], device: str = "auto") -> MACEEvaluator:
-    """The evaluator of these models; loaded once per process and device."""
+def evaluator(
+    paths: Sequence[Path], device: str = "auto", atoms_per_batch: int | None = None
+) -> BatchedEvaluator:
+    """The evaluator of these models; loaded once per process and device.
+
+    Raises
+    ------
+    InputError
+        If a file is not a MACE model, or the models differ in cutoff, species or precision.
+    """
     stamps = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
-    return _loaded(stamps, resolve_device(device))
+    return _evaluator(stamps, resolve_device(device), atoms_per_batch)
+
+
+@lru_cache(maxsize=4)
+def _evaluator(
+    stamps: tuple[tuple[str, int], ...], device: str, atoms_per_batch: int | None
+) -> BatchedEvaluator:
+    return BatchedEvaluator(_loaded(stamps, device), device, atoms_per_batch)
 
 
 @lru_cache(maxsize=2)
-def _loaded(stamps: tuple[tuple[str, int], ...], device: str) -> MACEEvaluator:
-    return MACEEvaluator([Path(path) for path, _ in stamps], device)
+def _loaded(stamps: tuple[tuple[str, int], ...], device: str) -> MACEModels:
+    return MACEModels([Path(path) for path, _ in stamps], device)
 
 
 @contextmanager
@@ -68,58 +84,55 @@ def quiet_import() -> Any:
     root.setLevel(level)
 
 
-class MACEEvaluator:
-    """Models that share a cutoff and species, evaluated on batches whose graph is built once."""
+class MACEModels:
+    """Models that share a cutoff and species, and therefore a graph."""
 
     def __init__(self, paths: Sequence[Path], device: str):
-        with quiet_import():
-            import mace.data  # noqa: F401 - models unpickle quietly once mace is imported
-            import torch
-
-            self._models = [
-                torch.load(path, map_location=device, weights_only=False) for path in paths
-            ]
+        self._models = [load(path, device) for path in paths]
         for model in self._models:
             model.eval()
             for parameter in model.parameters():
                 parameter.requires_grad = False
+        _refuse_unlike(paths, self._models)
         first = self._models[0]
         self._device = device
         self._dtype = next(first.parameters()).dtype
         self._cutoff = float(first.r_max)
-        self._heads = len(getattr(first, "heads", None) or ["Default"])
-        self._species = np.array([int(z) for z in first.atomic_numbers])
+        self._head = _head(getattr(first, "heads", None) or ["Default"])
+        self._numbers = np.array([int(z) for z in first.atomic_numbers])
 
-    def __call__(self, structures: Sequence[Atoms]) -> MemberValues:
-        """Evaluate; batches hold structures of similar size."""
-        sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        members = len(self._models)
-        values = MemberValues(
-            np.empty((members, len(structures))),
-            np.empty((members, int(offsets[-1]), 3)),
-            np.full((members, len(structures), 6), np.nan),
-        )
-        for batch in _batches(sizes):
-            self._evaluate_batch([structures[i] for i in batch], batch, offsets, values)
-        molecules = [i for i, atoms in enumerate(structures) if not atoms.pbc.any()]
-        values.stress[:, molecules] = np.nan
-        return values
+    @property
+    def members(self) -> int:
+        """Number of models."""
+        return len(self._models)
 
-    def _evaluate_batch(
-        self, structures: list[Atoms], batch: np.ndarray, offsets: np.ndarray, values: MemberValues
-    ) -> None:
-        graphs = self._graphs(structures)
-        atoms = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in batch])
-        for member, model in enumerate(self._models):
-            # a model puts strained positions into the dictionary, but leaves the tensors alone
-            out = model(dict(graphs), compute_stress=True)
-            values.energy[member, batch] = out["energy"].detach().cpu().numpy()
-            values.forces[member, atoms] = out["forces"].detach().cpu().numpy()
-            stress = out["stress"].detach().cpu().numpy()
-            values.stress[member, batch] = [full_3x3_to_voigt_6_stress(s) for s in stress]
+    @property
+    def species(self) -> frozenset[int]:
+        """Atomic numbers that they know."""
+        return frozenset(self._numbers.tolist())
 
-    def _graphs(self, structures: Sequence[Atoms]) -> dict[str, Any]:
+    def evaluate(self, batch: dict[str, Any], member: int) -> BatchValues:
+        """Energy, forces and stress by one model."""
+        # a model puts strained positions into the dictionary, but leaves the tensors alone
+        out = self._models[member](dict(batch), compute_stress=True)
+        return BatchValues(*(_array(out[name]) for name in ("energy", "forces", "stress")))
+
+    def describe(self, batch: dict[str, Any]) -> np.ndarray:
+        """The invariant part of the features of all layers, shape (n, F)."""
+        import torch
+
+        model = self._models[0]
+        with torch.no_grad():
+            out = model(dict(batch), compute_force=False)
+        layers = [product.linear.irreps_out for product in model.products]
+        kept, start = [], 0
+        for irreps in layers:
+            scalars = [s for s, ir in zip(irreps.slices(), irreps, strict=True) if ir.ir.l == 0]
+            kept += [np.arange(start + s.start, start + s.stop) for s in scalars]
+            start += irreps.dim
+        return _array(out["node_feats"])[:, np.concatenate(kept)]
+
+    def build(self, structures: Sequence[Atoms]) -> dict[str, Any]:
         """What MACE's models read: one graph, whose parts are the structures.
 
         The graph that MACE's own data classes make also holds labels and their weights; for single
@@ -139,7 +152,7 @@ class MACEEvaluator:
         numbers = np.concatenate([atoms.numbers for atoms in structures])
         graph = {
             "positions": np.concatenate([atoms.positions for atoms in structures]),
-            "node_attrs": self._one_hot(numbers),
+            "node_attrs": numbers[:, None] == self._numbers,
             "cell": np.concatenate(cells),
             "shifts": np.concatenate(shifts),
             "unit_shifts": np.concatenate(unit_shifts),
@@ -150,28 +163,61 @@ class MACEEvaluator:
             ),
             "batch": np.repeat(np.arange(len(structures)), np.diff(ends)),
             "ptr": ends,
-            "head": np.full(len(structures), self._heads - 1),
+            "head": np.full(len(structures), self._head),
         }
         place = {"device": self._device}
         return {k: torch.as_tensor(v, dtype=self._dtype, **place) for k, v in graph.items()} | {
             k: torch.as_tensor(v, dtype=torch.int64, **place) for k, v in indices.items()
         }
 
-    def _one_hot(self, numbers: np.ndarray) -> np.ndarray:
-        """Species of each atom as MACE knows them, shape (N, species)."""
-        unknown = sorted(set(numbers.tolist()) - set(self._species.tolist()))
-        if unknown:
-            raise InputError(
-                f"the committee does not know {', '.join(chemical_symbols[z] for z in unknown)}; "
-                f"it was trained on {', '.join(chemical_symbols[z] for z in self._species)}"
-            )
-        return numbers[:, None] == self._species
+
+def load(path: Path, device: str = "cpu") -> Any:
+    """The model in a file.
+
+    Raises
+    ------
+    InputError
+        If it is not a MACE model.
+    """
+    with quiet_import():
+        import mace.data  # noqa: F401 - models unpickle quietly once mace is imported
+        import torch
+        from mace.modules import MACE
+
+        wrong = (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, LookupError)
+        try:
+            model = torch.load(path, map_location=device, weights_only=False)
+        except (*wrong, AttributeError, ImportError, TypeError) as error:
+            raise InputError(f"{path}: not a MACE model ({error}); {EXPECTED}") from error
+    if not isinstance(model, MACE):
+        raise InputError(f"{path}: not a MACE model, but a {type(model).__name__}; {EXPECTED}")
+    return model
 
 
-def _batches(sizes: np.ndarray) -> list[np.ndarray]:
-    """Structures in batches of about ``ATOMS_PER_BATCH`` atoms, similar sizes together."""
-    order = np.argsort(sizes, kind="stable")
-    if not len(order):
-        return []
-    filled = np.cumsum(sizes[order]) // ATOMS_PER_BATCH
-    return np.split(order, np.flatnonzero(np.diff(filled)) + 1)
+def _refuse_unlike(paths: Sequence[Path], models: Sequence[Any]) -> None:
+    """One graph serves all members, if they see the same of it."""
+    described = [
+        {
+            "cutoff": f"{float(model.r_max):g} Å",
+            "species": [int(z) for z in model.atomic_numbers],
+            "precision": str(next(model.parameters()).dtype),
+        }
+        for model in models
+    ]
+    for path, one in zip(paths, described, strict=True):
+        for name, value in one.items():
+            if value != described[0][name]:
+                raise InputError(
+                    f"{path} has {name} {value}, but {paths[0]} has {described[0][name]}: members "
+                    "of a committee share them; train them with the same settings"
+                )
+
+
+def _head(names: Sequence[str]) -> int:
+    """The one called ``default``, as MACE's own calculator takes it; else the last."""
+    lowered = [name.lower() for name in names]
+    return lowered.index("default") if "default" in lowered else len(names) - 1
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,14 @@ class ScaledCommittee:
     seed: int = 0
     asked: list[int] = field(default_factory=list)
 
+    def predict_stored(
+        self, workspace: Path, structures: list[PESData], *_: Any, **__: Any
+    ) -> Predictions:
+        return self.predict(PESData.concatenate(structures).drop_duplicates())
+
     def predict(self, pes: PESData, executor: Any = None) -> Predictions:
+        if not len(pes):
+            return Predictions.empty(self.members)
         self.asked.append(len(pes))
         parts = [self._one(pes, i) for i in range(len(pes))]
         return Predictions(
