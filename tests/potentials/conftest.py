@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from potwright.pipelines.training.mace_trainer import MemberTask, train_member
 from potwright.pipelines.training.parameters import MACETrainer
 from potwright.potentials import Committee
 from potwright.potentials.mace import MACEPotential
+from potwright.potentials.metatomic import MetatomicPotential, quiet
 
 SETTINGS = {
     "model": "ScaleShiftMACE",
@@ -102,6 +104,59 @@ def committee(tmp_path_factory: pytest.TempPathFactory) -> Committee:
         warnings.simplefilter("ignore")
         members = [train_member(task) for task in tasks]
     return Committee(tuple(MACEPotential(member.model) for member in members), {"note": "test"})
+
+
+SMALL = {
+    "soap_bpnn": {
+        "soap": {
+            "max_angular": 2,
+            "max_radial": 2,
+            "cutoff": {"radius": 4.0, "width": 0.5},
+        },
+        "bpnn": {"num_neurons_per_layer": 8, "num_hidden_layers": 1, "layernorm": True},
+    },
+    "pet": {
+        "cutoff": 4.0,
+        "d_pet": 8,
+        "d_node": 16,
+        "d_head": 8,
+        "d_feedforward": 8,
+        "num_heads": 1,
+        "num_gnn_layers": 1,
+        "num_attention_layers": 1,
+    },
+}
+
+
+def untrained(architecture: str, seed: int, folder: Path) -> MetatomicPotential:
+    """A small metatrain model for copper and gold with random weights, exported as `mtt` does."""
+    with quiet():
+        import torch
+        from metatomic.torch import ModelMetadata
+        from metatrain.utils.architectures import get_default_hypers, import_architecture
+        from metatrain.utils.data import DatasetInfo
+        from metatrain.utils.data.target_info import get_energy_target_info
+
+    hypers = copy.deepcopy(get_default_hypers(architecture)["model"]) | SMALL[architecture]
+    target = get_energy_target_info("energy", {"quantity": "energy", "unit": "eV"})
+    known = DatasetInfo(length_unit="angstrom", atomic_types=[29, 79], targets={"energy": target})
+    folder.mkdir()
+    torch.manual_seed(seed)
+    model = import_architecture(architecture).__model__(hypers, known).to(torch.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        exported = model.eval().export(ModelMetadata(name="test"))
+        exported.save(str(folder / "model.pt"), collect_extensions=str(folder / "extensions"))
+    return MetatomicPotential(folder / "model.pt")
+
+
+@pytest.fixture(scope="session", params=["soap_bpnn", "pet"])
+def metatomic_committee(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Committee:
+    folder = tmp_path_factory.mktemp(request.param)
+    members = [untrained(request.param, seed, folder / str(seed)) for seed in (1, 2)]
+    return Committee(tuple(members))
 
 
 @pytest.fixture

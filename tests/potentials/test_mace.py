@@ -105,3 +105,14 @@ def test_a_potential_travels_between_processes(committee: Committee, mixture: li
     pes = PESData.from_atoms(mixture)
     for here, there in zip(potential.evaluate(pes), pickle.loads(sent).evaluate(pes), strict=True):
         np.testing.assert_array_equal(here, there)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_descriptors_are_maces_own_invariants(committee: Committee, mixture: list[Atoms]) -> None:
+    from mace.calculators import MACECalculator
+
+    calculator = MACECalculator(model_paths=[str(committee.members[0].path)], device="cpu")
+    found = committee.descriptors(PESData.from_atoms(mixture))
+    expected = [calculator.get_descriptors(atoms) for atoms in as_engines_see(mixture)]
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-9)
+    assert np.ptp(found, axis=0).max() > 1e-2

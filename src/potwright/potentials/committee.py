@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
+
+import numpy as np
 
 from potwright.errors import InputError
 from potwright.execution import ExecutorParameters, run_tasks
 from potwright.files import complete_or_absent
 from potwright.pes import PESData
+from potwright.potentials.backends import BACKENDS, backend_of
 from potwright.potentials.calculator import CommitteeCalculator
-from potwright.potentials.mace import MACEPotential, evaluator
-from potwright.potentials.protocol import Potential
+from potwright.potentials.devices import resolve_device
+from potwright.potentials.metatomic import EXTENSIONS
+from potwright.potentials.protocol import Evaluator, Potential
 from potwright.uncertainty import Predictions
 
 RECORD = "committee.json"
@@ -54,17 +58,38 @@ class Committee:
         device
             ``auto``, ``cpu``, ``cuda``, …
         """
-        tasks = list(self._tasks(pes, device))
-        if executor is None or len(tasks) < 2:
-            parts = [_predict(task) for task in tasks]
-        else:
-            parts = _in_order(tasks, executor)
+        parts = _computed(_predict, self._tasks(pes, device), executor, "committee evaluation")
         return Predictions.concatenate(parts) if parts else Predictions.empty(len(self))
+
+    def descriptors(
+        self, pes: PESData, executor: ExecutorParameters | None = None, device: str = "auto"
+    ) -> np.ndarray:
+        """What the first member sees of each atom, shape (N, F), in the order of ``pes``.
+
+        The same in any orientation: the invariant features of all layers (MACE), or what the model
+        offers as its features (metatomic).
+
+        Parameters
+        ----------
+        pes
+            S structures with N atoms in all.
+        executor
+            Where pieces of the work run; in this process if it is not given.
+        device
+            ``auto``, ``cpu``, ``cuda``, …
+        """
+        parts = _computed(_describe, self._tasks(pes, device), executor, "descriptors")
+        return np.concatenate(parts) if parts else np.empty((0, 0))
+
+    @property
+    def backend(self) -> str:
+        """Name of what the members are made with."""
+        return str(self.record.get("backend") or self.members[0].backend)
 
     def _tasks(self, pes: PESData, device: str) -> Iterator[_Task]:
         paths = tuple(member.path for member in self.members)
         for index, chunk in enumerate(pes.chunks(STRUCTURES_PER_TASK)):
-            yield _Task(paths, chunk, device, index)
+            yield _Task(self.backend, paths, chunk, device, index)
 
     def calculator(
         self, calibration: str | Path | dict[str, Any] | None = None, device: str = "auto"
@@ -82,9 +107,8 @@ class Committee:
         if isinstance(calibration, str | Path):
             calibration = dict(json.loads(Path(calibration).read_text()))
         factors = calibrated_factors(calibration) if calibration else {}
-        return CommitteeCalculator(
-            evaluator([member.path for member in self.members], device), factors
-        )
+        paths = [member.path for member in self.members]
+        return CommitteeCalculator(BACKENDS[self.backend].evaluator(paths, device), factors)
 
     def save(self, folder: str | Path) -> None:
         """Copy the members and the record into ``folder``, completely or not at all."""
@@ -93,7 +117,10 @@ class Committee:
             temporary.mkdir()
             for member, name in zip(self.members, names, strict=True):
                 shutil.copyfile(member.path, temporary / name)
-            record = {"backend": "mace", **self.record, "members": names}
+                extensions = member.path.parent / EXTENSIONS
+                if extensions.is_dir():  # the same compiled code for all members
+                    shutil.copytree(extensions, temporary / EXTENSIONS, dirs_exist_ok=True)
+            record = {**self.record, "backend": self.backend, "members": names}
             (temporary / RECORD).write_text(json.dumps(record, indent=2))
 
 
@@ -103,13 +130,14 @@ def load_committee(path: str | Path) -> Committee:
     Raises
     ------
     InputError
-        If ``path`` is not such a folder.
+        If ``path`` is not such a folder, or of a backend that is not known.
     """
     folder = Path(path)
     if not (folder / RECORD).is_file():
         raise InputError(f"{folder}: not a committee (it holds no {RECORD})")
     record = json.loads((folder / RECORD).read_text())
-    return Committee(tuple(MACEPotential(folder / name) for name in record["members"]), record)
+    potential = backend_of(record).potential
+    return Committee(tuple(potential(folder / name) for name in record["members"]), record)
 
 
 def calibrated_factors(calibration: dict[str, Any]) -> dict[str, float]:
@@ -121,24 +149,39 @@ def calibrated_factors(calibration: dict[str, Any]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class _Task:
+    backend: str
     paths: tuple[Path, ...]
     pes: PESData
     device: str
     index: int
 
+    def evaluator(self) -> Evaluator:
+        device = resolve_device(self.device, self.index)
+        return BACKENDS[self.backend].evaluator(self.paths, device)
+
 
 def _predict(task: _Task) -> Predictions:
-    from potwright.potentials.devices import resolve_device
-
-    device = resolve_device(task.device, task.index)
-    values = evaluator(task.paths, device)(task.pes.to_atoms(engine_pbc=True))
+    values = task.evaluator()(task.pes.to_atoms(engine_pbc=True))
     return Predictions(task.pes.id, task.pes.offsets, *values)
 
 
-def _in_order(tasks: Sequence[_Task], executor: ExecutorParameters) -> list[Predictions]:
-    parts: dict[int, Predictions] = {}
-    for outcome in run_tasks(_predict, tasks, executor, description="committee evaluation"):
+def _describe(task: _Task) -> np.ndarray:
+    return task.evaluator().descriptors(task.pes.to_atoms(engine_pbc=True))
+
+
+def _computed(
+    function: Callable[[_Task], Any],
+    tasks: Iterator[_Task],
+    executor: ExecutorParameters | None,
+    description: str,
+) -> list[Any]:
+    """What becomes of all tasks, in their order."""
+    waiting = list(tasks)
+    if executor is None or len(waiting) < 2:
+        return [function(task) for task in waiting]
+    parts: dict[int, Any] = {}
+    for outcome in run_tasks(function, waiting, executor, description=description):
         if outcome.error is not None:
-            raise RuntimeError(f"committee evaluation failed: {outcome.error.message}")
-        parts[outcome.index] = cast(Predictions, outcome.value)
-    return [parts[i] for i in range(len(tasks))]
+            raise RuntimeError(f"{description} failed: {outcome.error.message}")
+        parts[outcome.index] = outcome.value
+    return [parts[i] for i in range(len(waiting))]

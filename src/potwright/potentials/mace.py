@@ -10,17 +10,16 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from potwright.errors import InputError
 from potwright.pes import PESData
+from potwright.potentials.batching import BatchedEvaluator, BatchValues
 from potwright.potentials.devices import resolve_device
-from potwright.potentials.protocol import MemberValues
 
 ATOMS_PER_BATCH = 1200
 
@@ -28,6 +27,8 @@ ATOMS_PER_BATCH = 1200
 @dataclass(frozen=True)
 class MACEPotential:
     """One MACE model file, as ``mace_run_train`` leaves it."""
+
+    backend: ClassVar[str] = "mace"
 
     path: Path
 
@@ -45,15 +46,15 @@ class MACEPotential:
         return energy[0], forces[0], stress[0]
 
 
-def evaluator(paths: Sequence[Path], device: str = "auto") -> MACEEvaluator:
+def evaluator(paths: Sequence[Path], device: str = "auto") -> BatchedEvaluator:
     """The evaluator of these models; loaded once per process and device."""
     stamps = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
     return _loaded(stamps, resolve_device(device))
 
 
 @lru_cache(maxsize=2)
-def _loaded(stamps: tuple[tuple[str, int], ...], device: str) -> MACEEvaluator:
-    return MACEEvaluator([Path(path) for path, _ in stamps], device)
+def _loaded(stamps: tuple[tuple[str, int], ...], device: str) -> BatchedEvaluator:
+    return BatchedEvaluator(MACEModels([Path(path) for path, _ in stamps], device), ATOMS_PER_BATCH)
 
 
 @contextmanager
@@ -68,8 +69,8 @@ def quiet_import() -> Any:
     root.setLevel(level)
 
 
-class MACEEvaluator:
-    """Models that share a cutoff and species, evaluated on batches whose graph is built once."""
+class MACEModels:
+    """Models that share a cutoff and species, and therefore a graph."""
 
     def __init__(self, paths: Sequence[Path], device: str):
         with quiet_import():
@@ -87,39 +88,36 @@ class MACEEvaluator:
         self._device = device
         self._dtype = next(first.parameters()).dtype
         self._cutoff = float(first.r_max)
-        self._heads = len(getattr(first, "heads", None) or ["Default"])
+        self._head = _head(getattr(first, "heads", None) or ["Default"])
         self._species = np.array([int(z) for z in first.atomic_numbers])
 
-    def __call__(self, structures: Sequence[Atoms]) -> MemberValues:
-        """Evaluate; batches hold structures of similar size."""
-        sizes = np.array([len(atoms) for atoms in structures], dtype=np.int64)
-        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        members = len(self._models)
-        values = MemberValues(
-            np.empty((members, len(structures))),
-            np.empty((members, int(offsets[-1]), 3)),
-            np.full((members, len(structures), 6), np.nan),
-        )
-        for batch in _batches(sizes):
-            self._evaluate_batch([structures[i] for i in batch], batch, offsets, values)
-        molecules = [i for i, atoms in enumerate(structures) if not atoms.pbc.any()]
-        values.stress[:, molecules] = np.nan
-        return values
+    @property
+    def members(self) -> int:
+        """Number of models."""
+        return len(self._models)
 
-    def _evaluate_batch(
-        self, structures: list[Atoms], batch: np.ndarray, offsets: np.ndarray, values: MemberValues
-    ) -> None:
-        graphs = self._graphs(structures)
-        atoms = np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in batch])
-        for member, model in enumerate(self._models):
-            # a model puts strained positions into the dictionary, but leaves the tensors alone
-            out = model(dict(graphs), compute_stress=True)
-            values.energy[member, batch] = out["energy"].detach().cpu().numpy()
-            values.forces[member, atoms] = out["forces"].detach().cpu().numpy()
-            stress = out["stress"].detach().cpu().numpy()
-            values.stress[member, batch] = [full_3x3_to_voigt_6_stress(s) for s in stress]
+    def evaluate(self, batch: dict[str, Any], member: int) -> BatchValues:
+        """Energy, forces and stress by one model."""
+        # a model puts strained positions into the dictionary, but leaves the tensors alone
+        out = self._models[member](dict(batch), compute_stress=True)
+        return BatchValues(*(_array(out[name]) for name in ("energy", "forces", "stress")))
 
-    def _graphs(self, structures: Sequence[Atoms]) -> dict[str, Any]:
+    def describe(self, batch: dict[str, Any]) -> np.ndarray:
+        """The invariant part of the features of all layers, shape (n, F)."""
+        import torch
+
+        model = self._models[0]
+        with torch.no_grad():
+            out = model(dict(batch), compute_force=False)
+        layers = [product.linear.irreps_out for product in model.products]
+        kept, start = [], 0
+        for irreps in layers:
+            scalars = [s for s, ir in zip(irreps.slices(), irreps, strict=True) if ir.ir.l == 0]
+            kept += [np.arange(start + s.start, start + s.stop) for s in scalars]
+            start += irreps.dim
+        return _array(out["node_feats"])[:, np.concatenate(kept)]
+
+    def build(self, structures: Sequence[Atoms]) -> dict[str, Any]:
         """What MACE's models read: one graph, whose parts are the structures.
 
         The graph that MACE's own data classes make also holds labels and their weights; for single
@@ -150,7 +148,7 @@ class MACEEvaluator:
             ),
             "batch": np.repeat(np.arange(len(structures)), np.diff(ends)),
             "ptr": ends,
-            "head": np.full(len(structures), self._heads - 1),
+            "head": np.full(len(structures), self._head),
         }
         place = {"device": self._device}
         return {k: torch.as_tensor(v, dtype=self._dtype, **place) for k, v in graph.items()} | {
@@ -168,10 +166,11 @@ class MACEEvaluator:
         return numbers[:, None] == self._species
 
 
-def _batches(sizes: np.ndarray) -> list[np.ndarray]:
-    """Structures in batches of about ``ATOMS_PER_BATCH`` atoms, similar sizes together."""
-    order = np.argsort(sizes, kind="stable")
-    if not len(order):
-        return []
-    filled = np.cumsum(sizes[order]) // ATOMS_PER_BATCH
-    return np.split(order, np.flatnonzero(np.diff(filled)) + 1)
+def _head(names: Sequence[str]) -> int:
+    """The one called ``default``, as MACE's own calculator takes it; else the last."""
+    lowered = [name.lower() for name in names]
+    return lowered.index("default") if "default" in lowered else len(names) - 1
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float64)

@@ -29,6 +29,9 @@ class Evaluator(Protocol):
     def __call__(self, structures: Sequence[Atoms]) -> MemberValues:
         """Evaluate; the stress of a structure without periodic direction is NaN."""
 
+    def descriptors(self, structures: Sequence[Atoms]) -> np.ndarray:
+        """What the first model sees of each atom, shape (N, F); the same in any orientation."""
+
 
 class Potential(Protocol):
     """One trained model in a file; small and picklable, it loads the model when it is used."""
@@ -36,6 +39,10 @@ class Potential(Protocol):
     @property
     def path(self) -> Path:
         """The model file."""
+
+    @property
+    def backend(self) -> str:
+        """Name of what it is made with, as in :data:`~potwright.potentials.backends.BACKENDS`."""
 
     def calculator(self, device: str = "auto") -> Any:
         """An ASE calculator with energy, forces and stress."""

@@ -18,9 +18,6 @@ from potwright.quantum.level_of_theory import LevelOfTheory
 if TYPE_CHECKING:
     from potwright.potentials import Committee
 
-# whose release decides what the members of a backend say
-PACKAGES = {"mace": "mace-torch"}
-
 
 class CommitteeEngine(Parameters):
     """The mean of a committee: energy, forces and stress.
@@ -67,15 +64,16 @@ class CommitteeEngine(Parameters):
 
     def level_of_theory(self) -> LevelOfTheory:
         """The members by content, wherever they lie, and the version of what evaluates them."""
+        from potwright.potentials.backends import backend_of
+
         committee = self._committee()
-        backend = committee.record.get("backend", "mace")
         settings = {
-            "backend": backend,
+            "backend": committee.backend,
             "members": sorted(
                 _checksum(m.path, m.path.stat().st_mtime_ns) for m in committee.members
             ),
         }
-        return LevelOfTheory("committee", version(PACKAGES[backend]), settings)
+        return LevelOfTheory("committee", version(backend_of(committee.backend).package), settings)
 
     def make_calculator(self, structure: Atoms, recovery: str = "") -> Calculator:
         """A calculator of the mean; the models are loaded once per process."""
