@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from potwright.execution import ExecutorParameters
@@ -22,6 +23,10 @@ class PredictingCommittee(Protocol):
 
     def predict(self, pes: PESData, executor: ExecutorParameters | None = None) -> Predictions:
         """Member-wise predictions for ``pes``, in its order."""
+        ...
+
+    def descriptors(self, pes: PESData, executor: ExecutorParameters | None = None) -> np.ndarray:
+        """Invariant descriptors of all atoms of ``pes``, in its order."""
         ...
 
 
@@ -90,6 +95,8 @@ def select(
     labelled_structures: PESData,
     calibration: dict[str, Any],
     *,
+    committee: PredictingCommittee,
+    predictions: Predictions,
     parameters: EvaluationParameters,
     campaign: CampaignParameters,
     seed: int,
@@ -100,6 +107,8 @@ def select(
         judged_frames,
         labelled_structures,
         calibration,
+        committee=committee,
+        predictions=predictions,
         parameters=parameters,
         label_budget=campaign.label_budget,
         seed=seed,

@@ -80,8 +80,39 @@ class RandomControlSelection(_Selection):
     type: Literal["random_control"] = "random_control"
 
 
+class FarthestPointSelection(_Selection):
+    """Uncertain frames far from the training set and from each other, by their descriptors.
+
+    Attributes
+    ----------
+    by
+        Distances are those of structure means, or a frame is as far as its farthest atom.
+    """
+
+    type: Literal["farthest_point"] = "farthest_point"
+    by: Literal["structure", "atom"] = "structure"
+
+
+class CoverageSelection(_Selection):
+    """Uncertain frames that cover the environments where the disagreement of the pool is.
+
+    Attributes
+    ----------
+    kinds
+        Into how many kinds environments are sorted, at most.
+    """
+
+    type: Literal["coverage"] = "coverage"
+    kinds: int = Field(default=200, ge=1)
+
+
 SelectionParameters = Annotated[
-    RandomSelection | TopSelection | RandomControlSelection, Field(discriminator="type")
+    RandomSelection
+    | TopSelection
+    | RandomControlSelection
+    | FarthestPointSelection
+    | CoverageSelection,
+    Field(discriminator="type"),
 ]
 
 

@@ -53,6 +53,8 @@ def create_pipeline(**_: Any) -> Pipeline:
             Node(
                 nodes.select,
                 {
+                    "committee": "committee",
+                    "predictions": "predictions",
                     "explored_structures": explored,
                     "judged_frames": "judged_frames",
                     "labelled_structures": labelled,
