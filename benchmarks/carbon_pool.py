@@ -103,9 +103,13 @@ DYNAMICS: dict[str, Any] = {
     "timestep_fs": 1.0,
     "duration_ps": 0.32,
     "frame_interval_ps": 0.04,
-    "design": {"temperature_range_kelvin": [300, 4000], "pressure_range_kbar": [-50, 200]},
-    "engine": {"thermostat_time_fs": 40, "barostat_time_fs": 300},
-    "executor": {"workers": 2},
+    "design": {
+        "type": "space_filling",
+        "temperature_range_kelvin": [300, 4000],
+        "pressure_range_kbar": [-50, 200],
+    },
+    "engine": {"type": "ase", "thermostat_time_fs": 40, "barostat_time_fs": 300},
+    "executor": {"type": "local", "workers": 2},
 }
 
 logger = logging.getLogger("carbon_pool")
@@ -189,9 +193,14 @@ def explore(augmented: PESData, labels: PESData, scratch: Path) -> PESData:
     folders = {name: scratch / name for name in ("training", "exploration")}
     for folder in folders.values():
         folder.mkdir(exist_ok=True)
-    trainer = {"optimiser_steps": 1200, "learning_rate_decay": 0.05, "settings": MODEL}
+    trainer = {
+        "type": "mace",
+        "optimiser_steps": 1200,
+        "learning_rate_decay": 0.05,
+        "settings": MODEL,
+    }
     train = TrainingParameters.model_validate(
-        {"members": 2, "trainer": trainer, "executor": {"workers": 2}}
+        {"members": 2, "trainer": trainer, "executor": {"type": "local", "workers": 2}}
     )
     dynamics = ExplorationParameters.model_validate(DYNAMICS)
     merged = training.merge_labels(PESData.empty(), calm(labels), train, CAMPAIGN, SEED)

@@ -33,6 +33,7 @@ class ScaledCommittee:
     members: int = 4
     seed: int = 0
     asked: list[int] = field(default_factory=list)
+    record: dict[str, Any] = field(default_factory=dict)
 
     def predict(self, pes: PESData, executor: Any = None) -> Predictions:
         self.asked.append(len(pes))

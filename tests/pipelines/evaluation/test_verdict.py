@@ -39,7 +39,8 @@ def calibration(
         "unit": "meV",
         "error_threshold": 10.0,
         "tau": tau,
-        "trusted": trusted,
+        "trusted": trusted and tau is not None,
+        "reason": "trusted" if tau is not None else "uncalibrated: too few",
         "audit": audit,
     }
     return {"iteration": 3, "properties": {name: dict(entry) for name in PROPERTIES}}

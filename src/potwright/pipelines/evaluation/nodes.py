@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,11 +16,17 @@ from potwright.pipelines.evaluation import selection as selecting
 from potwright.pipelines.evaluation import verdict as deciding
 from potwright.pipelines.evaluation.metrics import metrics_table
 from potwright.pipelines.evaluation.parameters import EvaluationParameters
+from potwright.pipelines.evaluation.threshold_maps import threshold_maps
 from potwright.uncertainty import Predictions
 
 
 class PredictingCommittee(Protocol):
     """What this stage asks of a committee."""
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What is known of it, such as what its members were trained on."""
+        ...
 
     def predict(self, pes: PESData, executor: ExecutorParameters | None = None) -> Predictions:
         """Member-wise predictions for ``pes``, in its order."""
@@ -59,6 +66,7 @@ def calibrate(
     predictions_previous: Predictions,
     labelled_structures: PESData,
     *,
+    committee: PredictingCommittee,
     calibration_previous: dict[str, Any],
     parameters: EvaluationParameters,
     campaign: CampaignParameters,
@@ -73,6 +81,27 @@ def calibrate(
         parameters=parameters,
         iteration=campaign.iteration_of(labelled_structures.iteration),
         seed=seed,
+        record=committee.record,
+    )
+
+
+def map_thresholds(
+    predictions: Predictions,
+    predictions_previous: Predictions,
+    labelled_structures: PESData,
+    *,
+    committee: PredictingCommittee,
+    parameters: EvaluationParameters,
+    campaign: CampaignParameters,
+) -> pd.DataFrame:
+    """Count what thresholds on disagreement find and miss, for committees of 2 to all members."""
+    return threshold_maps(
+        predictions,
+        predictions_previous,
+        labelled_structures,
+        parameters=parameters,
+        iteration=campaign.iteration_of(labelled_structures.iteration),
+        record=committee.record,
     )
 
 

@@ -124,8 +124,23 @@ class AuditParameters(Parameters):
 
 
 class CalibrationParameters(Parameters):
-    """When a calibration is believed."""
+    """What makes error bars of disagreement, and when they are believed.
 
+    Attributes
+    ----------
+    method
+        Which factor turns disagreement into an error bar.
+    minimum_groups, minimum_correlation
+        What trust asks for.
+    confidence
+        Of the bound on the correlation, and of all intervals.
+    bootstrap_samples
+        For that bound.
+    conformal_level
+        Probability with which the conformal error bar holds.
+    """
+
+    method: Literal["linear", "conformal", "likelihood"] = "linear"
     minimum_groups: int = Field(default=20, ge=2)
     minimum_correlation: float = Field(default=0.2, ge=-1, lt=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)

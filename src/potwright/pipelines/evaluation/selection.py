@@ -11,7 +11,7 @@ import pandas as pd
 from potwright.execution import ExecutorParameters
 from potwright.pes import PESData
 from potwright.pipelines.evaluation.environments import Environments
-from potwright.pipelines.evaluation.measurement import UNITS, column, measure
+from potwright.pipelines.evaluation.measurement import UNITS, column, measure, number
 from potwright.pipelines.evaluation.parameters import AuditParameters, EvaluationParameters
 from potwright.pipelines.evaluation.rules import RULES, Chosen, Pool
 from potwright.randomness import generator
@@ -253,13 +253,9 @@ def _annotated(
     info = []
     for i, (reason, note) in enumerate(zip(reasons, notes, strict=True)):
         disagreement = {
-            f"{name}_{UNITS[name]}": _number(judged[column("disagreement", name)].iloc[i])
+            f"{name}_{UNITS[name]}": number(judged[column("disagreement", name)].iloc[i])
             for name in PROPERTIES
         }
         known = {"disagreement": disagreement, "reason": reason, "audit": reason == "audit"}
         info.append(dict(frames.info[i]) | known | ({"selection": note} if note else {}))
     return frames.replace(info=info)
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
