@@ -25,7 +25,7 @@ from potwright.pipelines.evaluation.parameters import CoverageSelection
 from potwright.pipelines.evaluation.rules import Chosen, Pool
 
 DIMENSIONS = 16
-"""Principal components of the descriptors that k-means sees."""
+"""Principal components of the descriptors that k-means sees, all structures counting alike."""
 ATOMS_PER_KIND = 20
 """There are fewer kinds where there are not this many atoms of each on average."""
 FITTED_ATOMS = 30_000
@@ -69,12 +69,13 @@ def greedy(
     """
     # as if one more structure were known, spread over all kinds: a new kind has a finite gain
     prior = known + 1.0 / len(known)
-    covered = prior.copy()
+    covered, total = prior.copy(), float(weight.sum()) or 1.0
     left = np.ones(len(shares), dtype=bool)
     order, gains = [], []
     for _ in range(count):
         gain = (weight * prior * (1 / covered - 1 / (covered + shares))).sum(axis=1)
-        best = int(np.where(left, gain, -np.inf).argmax())
+        # rounded, so that the number of atoms does not break ties by its rounding errors
+        best = int(np.where(left, np.round(gain / total, 12), -np.inf).argmax())
         left[best] = False
         covered += shares[best]
         order.append(best)
@@ -87,21 +88,20 @@ def kinds_of_environment(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Kind of each atom of the frames (N,) and of the known structures (T,), and how many kinds."""
     from sklearn.cluster import KMeans
-    from sklearn.decomposition import PCA
 
-    scaled = environments.standardised()
+    scaled, weights = environments.standardised(), environments.weights()
     atoms = np.concatenate([scaled.frames, scaled.known])
     if atoms.shape[1] == 0:  # all environments are alike
         return np.zeros(len(scaled.frames), int), np.zeros(len(scaled.known), int), 1
-    seed = int(generator.integers(2**31))
-    size = min(DIMENSIONS, *atoms.shape)
-    atoms = PCA(size, random_state=seed).fit_transform(atoms).astype(np.float32)
-    sample = atoms
+    _, axes = np.linalg.eigh((atoms * weights[:, None]).T @ atoms)
+    atoms = (atoms @ axes[:, -DIMENSIONS:]).astype(np.float32)
+    sample = np.arange(len(atoms))
     if len(atoms) > FITTED_ATOMS:
-        sample = atoms[generator.choice(len(atoms), FITTED_ATOMS, replace=False)]
-    distinct = len(np.unique(sample, axis=0))
+        sample = np.sort(generator.choice(sample, FITTED_ATOMS, replace=False))
+    distinct = len(np.unique(atoms[sample], axis=0))
     kinds = max(1, min(wanted, len(atoms) // ATOMS_PER_KIND, distinct))
-    model = KMeans(kinds, n_init=1, max_iter=50, random_state=seed).fit(sample)
+    model = KMeans(kinds, n_init=1, max_iter=50, random_state=int(generator.integers(2**31)))
+    model.fit(atoms[sample], sample_weight=weights[sample])
     kind = model.predict(atoms).astype(np.int64)
     return kind[: len(scaled.frames)], kind[len(scaled.frames) :], kinds
 

@@ -29,17 +29,25 @@ class Environments:
     known_offsets: np.ndarray
 
     def standardised(self) -> Environments:
-        """Each descriptor with mean 0 and standard deviation 1 over all atoms.
+        """Each descriptor with mean 0 and standard deviation 1, all structures counting alike.
 
         Descriptors of a network have no common scale; without this a few of them would decide
         every distance. What does not vary is left out.
         """
         both = np.concatenate([self.frames, self.known]).astype(np.float64)
-        mean, spread = both.mean(axis=0), both.std(axis=0)
+        share = self.weights()
+        mean = share @ both
+        spread = np.sqrt(share @ (both - mean) ** 2)
         varies = spread > 1e-6 * max(float(spread.max(initial=0.0)), 1e-300)
         scaled = (both[:, varies] - mean[varies]) / spread[varies]
         atoms = len(self.frames)
         return Environments(scaled[:atoms], self.offsets, scaled[atoms:], self.known_offsets)
+
+    def weights(self) -> np.ndarray:
+        """Weight of each atom, shape (N + T,): structures weigh alike, all together 1."""
+        sizes = [np.diff(offsets) for offsets in (self.offsets, self.known_offsets)]
+        each = np.concatenate([np.repeat(1.0 / np.maximum(n, 1), n) for n in sizes])
+        return each / max(float(each.sum()), 1e-300)
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean descriptor of each frame (S, F) and of each known structure (K, F)."""

@@ -47,6 +47,8 @@ def by_structures(
 
     frames, known = environments.means()
     points = np.concatenate([known, frames[candidates]])
+    if points.shape[1] < 2:  # scikit-matter wants two features
+        points = np.column_stack([points, np.zeros((len(points), 2))])
     # without anything known the first one is drawn
     start = np.arange(len(known)) if len(known) else np.array([generator.integers(len(points))])
     if len(points) < 2 or len(start) == count + len(known):
