@@ -97,7 +97,6 @@ MODEL: dict[str, Any] = {
     "eval_interval": 10,
     "default_dtype": "float32",
 }
-TWO_WORKERS = LocalExecutor(workers=2)
 DYNAMICS: dict[str, Any] = {
     "n_starts": 60,
     "timestep_fs": 1.0,
@@ -109,13 +108,12 @@ DYNAMICS: dict[str, Any] = {
         "pressure_range_kbar": [-50, 200],
     },
     "engine": {"type": "ase", "thermostat_time_fs": 40, "barostat_time_fs": 300},
-    "executor": {"type": "local", "workers": 2},
 }
 
 logger = logging.getLogger("carbon_pool")
 
 
-def make_carbon(path: Path, scratch: Path) -> PESData:
+def make_carbon(path: Path, scratch: Path, processes: int) -> PESData:
     """Make the pool, or go on making it, and write it to ``path``."""
     scratch.mkdir(parents=True, exist_ok=True)
     store = LabelStore(scratch / "labels.db")
@@ -124,9 +122,10 @@ def make_carbon(path: Path, scratch: Path) -> PESData:
     plain = plain[plain.n_atoms > 1]
     second = augment(plain.replace(origin="initial"), SECOND)
     augmented = fit(PESData.concatenate([first, second]).drop_duplicates())
-    labels = label(augmented, store)
-    frames = explore(augmented, labels, scratch)
-    pool = PESData.concatenate([labels, label(fit(frames), store)])
+    executor = LocalExecutor(workers=processes)
+    labels = label(augmented, store, executor)
+    frames = explore(augmented, labels, scratch, executor)
+    pool = PESData.concatenate([labels, label(fit(frames), store, executor)])
     pool = calm(pool[pool.origin != "isolated_atom"].replace(split="unassigned", iteration=0))
     pool.write(path)
     return pool
@@ -180,15 +179,15 @@ def _long(structures: PESData) -> np.ndarray:
     return np.where(structures.pbc, lengths >= 0.88 * MIN_LENGTH_ANGSTROM, True).all(axis=1)
 
 
-def label(structures: PESData, store: LabelStore) -> PESData:
-    """Labels from the store, and what it lacks by two processes; failures are left out."""
+def label(structures: PESData, store: LabelStore, executor: LocalExecutor) -> PESData:
+    """Labels from the store, and the missing ones computed; failures are left out."""
     structures = structures.replace(iteration=1)
-    outcomes = label_structures(structures, store, ENGINE, TWO_WORKERS)
+    outcomes = label_structures(structures, store, ENGINE, executor)
     logger.warning("%d labels, %d failures", len(outcomes.labels), len(outcomes.failures))
     return labelled(structures, outcomes)
 
 
-def explore(augmented: PESData, labels: PESData, scratch: Path) -> PESData:
+def explore(augmented: PESData, labels: PESData, scratch: Path, executor: LocalExecutor) -> PESData:
     """Frames of short hot dynamics, driven by a small committee trained on ``labels``."""
     folders = {name: scratch / name for name in ("training", "exploration")}
     for folder in folders.values():
@@ -200,9 +199,9 @@ def explore(augmented: PESData, labels: PESData, scratch: Path) -> PESData:
         "settings": MODEL,
     }
     train = TrainingParameters.model_validate(
-        {"members": 2, "trainer": trainer, "executor": {"type": "local", "workers": 2}}
+        {"members": 2, "trainer": trainer, "executor": executor}
     )
-    dynamics = ExplorationParameters.model_validate(DYNAMICS)
+    dynamics = ExplorationParameters.model_validate(DYNAMICS | {"executor": executor})
     merged = training.merge_labels(PESData.empty(), calm(labels), train, CAMPAIGN, SEED)
     committee = training.train_committee(merged, folders["training"], train, CAMPAIGN, SEED)
     plan = exploration.choose_starts(augmented, merged, dynamics, CAMPAIGN, SEED)

@@ -413,7 +413,7 @@ def main() -> None:
     if given.make_carbon:
         from carbon_pool import make_carbon
 
-        pool = make_carbon(given.make_carbon, given.cache / "make_carbon")
+        pool = make_carbon(given.make_carbon, given.cache / "make_carbon", given.processes)
         print(pool.summary().to_string(index=False))
         return
     if not given.pool:
