@@ -387,6 +387,14 @@ def _bytes(data: PESData) -> list[bytes]:
     return [np.ascontiguousarray(column).tobytes() for column in columns]
 
 
+def bench_of(given: argparse.Namespace) -> Bench:
+    """The bench of a command line."""
+    data = read_pool(given.pool)
+    steps = given.steps or (400 if given.quick else 1200)
+    settings = MODEL | (QUICK if given.quick else {})
+    return Bench(data, given.name or given.pool[0].stem, given.cache, steps, settings)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -418,11 +426,7 @@ def main() -> None:
         return
     if not given.pool:
         parser.error("--pool FILE, or --make-carbon FILE")
-    data = read_pool(given.pool)
-    steps = given.steps or (400 if given.quick else 1200)
-    settings = MODEL | (QUICK if given.quick else {})
-    name = given.name or given.pool[0].stem
-    bench = Bench(data, name, given.cache, steps, settings)
+    bench = bench_of(given)
     points = points_of(given.rules, [r for r in given.between if r in given.rules])
     if not given.report_only:
         run(bench, given.seeds, points, given.processes)
