@@ -74,14 +74,13 @@ MODEL: dict[str, Any] = {
     "radial_MLP": "[16, 16]",
     "lr": 0.02,
     "batch_size": 1,
-    "loss": "universal",
-    "energy_weight": 1,
-    "forces_weight": 10,
-    "stress_weight": 100,
+    # squares, as the errors that are reported; weights make the three parts comparable
+    "loss": "stress",
+    "energy_weight": 1000,
+    "forces_weight": 100,
+    "stress_weight": 10_000,
     "ema": True,
     "ema_decay": 0.99,
-    # only the last epoch is validated: no set chooses the model
-    "eval_interval": 100_000,
     "default_dtype": "float32",
 }
 QUICK = {"num_channels": 8, "radial_MLP": "[8, 8]"}
@@ -215,8 +214,9 @@ class Bench:
     def _train(self, labelled: PESData, seed: int, folder: Path) -> None:
         workspace = self.folder / "workspace" / folder.name
         workspace.mkdir(parents=True, exist_ok=True)
+        parameters = self._validated_last(int((labelled.split == "training").sum()))
         committee: Committee = train_committee(
-            labelled, workspace, self.training, CampaignParameters(iteration=1), seed
+            labelled, workspace, parameters, CampaignParameters(iteration=1), seed
         )
         if len(committee) < self.training.members:
             raise RuntimeError(f"{committee.record['failures']}")
@@ -226,6 +226,14 @@ class Bench:
             folder / "predictions.h5"
         )
         shutil.rmtree(workspace)
+
+    def _validated_last(self, structures: int) -> TrainingParameters:
+        """MACE keeps the best model that it validates: here the last one, so no set chooses."""
+        trainer = self.training.trainer
+        epochs = max(round((trainer.optimiser_steps or 1) / structures), 1)
+        settings = trainer.settings | {"eval_interval": max(epochs - 1, 1)}
+        last = trainer.model_copy(update={"settings": settings})
+        return self.training.model_copy(update={"trainer": last})
 
     # ---------------------------------------------------------------- buying
 
@@ -390,7 +398,7 @@ def _bytes(data: PESData) -> list[bytes]:
 def bench_of(given: argparse.Namespace) -> Bench:
     """The bench of a command line."""
     data = read_pool(given.pool)
-    steps = given.steps or (400 if given.quick else 1200)
+    steps = given.steps or (500 if given.quick else 1500)
     settings = MODEL | (QUICK if given.quick else {})
     return Bench(data, given.name or given.pool[0].stem, given.cache, steps, settings)
 
