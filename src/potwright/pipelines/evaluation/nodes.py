@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from potwright.execution import ExecutorParameters
@@ -14,14 +17,34 @@ from potwright.pipelines.evaluation import selection as selecting
 from potwright.pipelines.evaluation import verdict as deciding
 from potwright.pipelines.evaluation.metrics import metrics_table
 from potwright.pipelines.evaluation.parameters import EvaluationParameters
+from potwright.pipelines.evaluation.threshold_maps import threshold_maps
 from potwright.uncertainty import Predictions
 
 
 class PredictingCommittee(Protocol):
     """What this stage asks of a committee."""
 
-    def predict(self, pes: PESData, executor: ExecutorParameters | None = None) -> Predictions:
-        """Member-wise predictions for ``pes``, in its order."""
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What is known of it, such as what its members were trained on."""
+        ...
+
+    def predict_stored(
+        self,
+        workspace: Path,
+        structures: Sequence[PESData],
+        executor: ExecutorParameters | None = None,
+        device: str = "auto",
+        *,
+        atoms_per_batch: int | None = None,
+    ) -> Predictions:
+        """Member-wise predictions for all structures, each once; found again after a kill."""
+        ...
+
+    def descriptors(
+        self, pes: PESData, executor: ExecutorParameters | None = None, device: str = "auto"
+    ) -> np.ndarray:
+        """Invariant descriptors of all atoms of ``pes``, in its order."""
         ...
 
 
@@ -29,13 +52,17 @@ def predict(
     committee: PredictingCommittee,
     labelled_structures: PESData,
     explored_structures: PESData,
+    workspace: Path,
     parameters: EvaluationParameters,
 ) -> Predictions:
     """Let every member predict all labelled structures and explored frames, each once."""
-    structures = PESData.concatenate([labelled_structures, explored_structures])
-    if not len(structures):
-        return Predictions.empty()
-    return committee.predict(structures.drop_duplicates(), executor=parameters.executor)
+    return committee.predict_stored(
+        workspace,
+        [labelled_structures, explored_structures],
+        parameters.executor,
+        parameters.device,
+        atoms_per_batch=parameters.atoms_per_batch,
+    )
 
 
 def compute_metrics(
@@ -54,6 +81,7 @@ def calibrate(
     predictions_previous: Predictions,
     labelled_structures: PESData,
     *,
+    committee: PredictingCommittee,
     calibration_previous: dict[str, Any],
     parameters: EvaluationParameters,
     campaign: CampaignParameters,
@@ -68,6 +96,27 @@ def calibrate(
         parameters=parameters,
         iteration=campaign.iteration_of(labelled_structures.iteration),
         seed=seed,
+        record=committee.record,
+    )
+
+
+def map_thresholds(
+    predictions: Predictions,
+    predictions_previous: Predictions,
+    labelled_structures: PESData,
+    *,
+    committee: PredictingCommittee,
+    parameters: EvaluationParameters,
+    campaign: CampaignParameters,
+) -> pd.DataFrame:
+    """Count what thresholds on disagreement find and miss, for committees of 2 to all members."""
+    return threshold_maps(
+        predictions,
+        predictions_previous,
+        labelled_structures,
+        parameters=parameters,
+        iteration=campaign.iteration_of(labelled_structures.iteration),
+        record=committee.record,
     )
 
 
@@ -90,6 +139,8 @@ def select(
     labelled_structures: PESData,
     calibration: dict[str, Any],
     *,
+    committee: PredictingCommittee,
+    predictions: Predictions,
     parameters: EvaluationParameters,
     campaign: CampaignParameters,
     seed: int,
@@ -100,6 +151,8 @@ def select(
         judged_frames,
         labelled_structures,
         calibration,
+        committee=committee,
+        predictions=predictions,
         parameters=parameters,
         label_budget=campaign.label_budget,
         seed=seed,
