@@ -29,6 +29,9 @@ from potwright.randomness import derived_seed, generator
 
 logger = logging.getLogger(__name__)
 
+RETRIES = 5
+"""How often a member whose worker was lost is gone on with: each time it comes further."""
+
 
 def train_members(
     labelled: PESData,
@@ -112,7 +115,13 @@ def _run(
     """Results by member, and what is said of those that failed."""
     results: dict[int, MemberResult] = {}
     failures: dict[int, str] = {}
-    outcomes = run_tasks(train_member, tasks, parameters.executor, description="training")
+    outcomes = run_tasks(
+        train_member,
+        tasks,
+        parameters.executor,
+        description="training",
+        retries=RETRIES,
+    )
     for outcome in outcomes:
         if outcome.error is None:
             results[outcome.index] = cast(MemberResult, outcome.value)
