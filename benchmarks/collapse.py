@@ -5,7 +5,7 @@ without a bootstrap over groups and with and without re-initialised readouts, al
 number of optimiser steps. D/ε near 0 is a collapse: members that are wrong together and agree. A
 committee from scratch stands beside them.
 
-Run: python benchmarks/collapse.py --pool FOLDER [--labels 40] [--steps 300] [--scratch FOLDER]
+Run: python benchmarks/collapse.py --pool FOLDER [--labels 40] [--steps 200] [--scratch FOLDER]
 
 FOLDER holds si_training.extxyz of the mlearn benchmark. Members that are trained are kept in
 --scratch, so that a run which was interrupted goes on.
@@ -53,9 +53,9 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=None)
     parser.add_argument("--labels", type=int, default=40)
     parser.add_argument("--members", type=int, default=4)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--foundation-structures", type=int, default=100)
-    parser.add_argument("--foundation-steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--foundation-structures", type=int, default=80)
+    parser.add_argument("--foundation-steps", type=int, default=1000)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, quietly():
         scratch = given.scratch or Path(temporary)
@@ -70,7 +70,10 @@ def main() -> None:
             labelled = bought(data.pool, given.labels)
             committee = train_members(labelled, scratch / "members", chosen, 5, 1)
             rows.append({"committee": name, **errors(committee, data.test)})
-            print(name, "done", flush=True)
+            told = ", ".join(
+                f"{key} {value:.2f}" for key, value in rows[-1].items() if "D/ε" in key
+            )
+            print(f"{name}: {told}", flush=True)
         table = pd.DataFrame(rows)
         shown = [c for c in table.columns if c[:2] in ("co", "D/") or c.startswith("b ")]
         print(table[shown].round(2).to_string(index=False))

@@ -33,9 +33,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[5, 10, 20, 40, 80, 157])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--members", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=600)
-    parser.add_argument("--foundation-structures", type=int, default=100)
-    parser.add_argument("--foundation-steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--foundation-structures", type=int, default=80)
+    parser.add_argument("--foundation-steps", type=int, default=1000)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, quietly():
         scratch = given.scratch or Path(temporary)

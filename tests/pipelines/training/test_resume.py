@@ -30,7 +30,7 @@ class Killer(threading.Thread):
         self.killed = 0
 
     def run(self) -> None:
-        end = time.monotonic() + 200
+        end = time.monotonic() + 500
         while not self.killed and time.monotonic() < end:
             time.sleep(0.02)
             for folder in self.workspace.glob(self.unfinished):
