@@ -31,12 +31,17 @@ class ParameterHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Any) -> None:
-        """Refuse executors that are out of reach, of all stages that are to run, at no cost."""
+        """Refuse what is out of reach of the stages that are to run, at no cost.
+
+        That is executors, and a model that training shall start from.
+        """
         stages = sorted(set().union(*(node.tags for node in pipeline.nodes)))
         blocks = [getattr(self._parameters, stage, None) for stage in stages]
         for executor in dict.fromkeys(getattr(block, "executor", None) for block in blocks):
             if executor is not None:
                 executor.verify()
+        if self._parameters is not None and "training" in stages:
+            self._parameters.training.verify()
 
 
 class LabelStoreHooks:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +87,16 @@ def test_the_defaults_are_those_of_the_paper() -> None:
     assert parameters.members == 4
     assert parameters.split.model_dump() == {"training": 0.8, "validation": 0.1, "test": 0.1}
     assert parameters.trainer.epochs == 500
+
+
+def test_a_start_that_is_not_there_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "text.model").write_text("no model")
+    for model, message in (
+        ("models/none.model", r"training.start.model = 'models/none.model': there is no such file"),
+        (str(tmp_path / "text.model"), r"is no model that is known here; needed is a MACE model"),
+    ):
+        start = {"type": "foundation", "model": model}
+        with pytest.raises(InputError, match=message):
+            TrainingParameters.model_validate({"start": start}).verify()
+    named = {"type": "foundation", "model": "small"}  # MACE knows it
+    TrainingParameters.model_validate({"start": named}).verify()

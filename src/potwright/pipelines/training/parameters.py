@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from potwright.errors import InputError
 from potwright.execution import ExecutorParameters, LocalExecutor
 from potwright.parameters import Parameters
 from potwright.pipelines.training.mace import MACETrainer
 from potwright.pipelines.training.metatrain import MetatrainTrainer
 from potwright.pipelines.training.starts import FoundationStart, ScratchStart, StartParameters
+from potwright.potentials.files import refuse_other_kind
 
 __all__ = ["MACETrainer", "MetatrainTrainer", "TrainerParameters", "TrainingParameters"]
 
@@ -58,3 +61,19 @@ class TrainingParameters(Parameters):
         if isinstance(start, FoundationStart) and start.head and trainer.type != "mace":
             raise ValueError("start.head: only models of MACE have several heads")
         return self
+
+    def verify(self) -> None:
+        """Find a start that is not there, or of another kind, before anything runs.
+
+        Raises
+        ------
+        InputError
+            Naming the file. (A name that the backend knows is looked up when training begins.)
+        """
+        if not isinstance(self.start, FoundationStart):
+            return
+        path = Path(self.start.model).expanduser()
+        if path.is_file():
+            refuse_other_kind(path, self.trainer.start_kind, "training.start.model")
+        elif "://" not in self.start.model and (path.suffix or len(path.parts) > 1):
+            raise InputError(f"training.start.model = {self.start.model!r}: there is no such file")

@@ -102,6 +102,10 @@ class Trainer(Protocol):
         """Name of the model file that :meth:`run` leaves."""
 
     @property
+    def start_kind(self) -> str:
+        """Kind of file that training can start from, as ``potentials.files`` calls it."""
+
+    @property
     def methods(self) -> Sequence[str]:
         """Ways to fine-tune a model that it has, of those a ``start`` can name."""
 

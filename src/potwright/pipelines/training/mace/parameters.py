@@ -30,6 +30,7 @@ class MACETrainer(Parameters):
 
     packages: ClassVar[tuple[str, ...]] = ("mace-torch", "torch", "e3nn")
     model_file: ClassVar[str] = "member.model"
+    start_kind: ClassVar[str] = "mace"
     methods: ClassVar[tuple[str, ...]] = ("naive", "multihead")
 
     type: Literal["mace"] = "mace"

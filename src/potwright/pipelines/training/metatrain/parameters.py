@@ -36,6 +36,7 @@ class MetatrainTrainer(Parameters):
 
     packages: ClassVar[tuple[str, ...]] = ("metatrain", "metatomic-torch", "torch")
     model_file: ClassVar[str] = "model.pt"
+    start_kind: ClassVar[str] = "metatrain checkpoint"
 
     type: Literal["metatrain"]
     architecture: Literal["soap_bpnn", "pet"]
