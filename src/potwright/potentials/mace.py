@@ -19,7 +19,7 @@ from ase import Atoms
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.potentials.batching import BatchedEvaluator, BatchValues
-from potwright.potentials.devices import resolve_device
+from potwright.potentials.devices import compiled_as_it_is, resolve_device
 from potwright.potentials.edges import Edges, regular
 
 EXPECTED = "mace_run_train leaves one as NAME.model (NAME_compiled.model is not one)"
@@ -121,7 +121,8 @@ class MACEModels:
     def evaluate(self, batch: dict[str, Any], member: int) -> BatchValues:
         """Energy, forces and stress by one model."""
         # a model puts strained positions into the dictionary, but leaves the tensors alone
-        out = self._models[member](dict(batch), compute_stress=True)
+        with compiled_as_it_is(self._device):
+            out = self._models[member](dict(batch), compute_stress=True)
         return BatchValues(*(_array(out[name]) for name in ("energy", "forces", "stress")))
 
     def describe(self, batch: dict[str, Any]) -> np.ndarray:
@@ -129,7 +130,7 @@ class MACEModels:
         import torch
 
         model = self._models[0]
-        with torch.no_grad():
+        with compiled_as_it_is(self._device), torch.no_grad():
             out = model(dict(batch), compute_force=False)
         layers = [product.linear.irreps_out for product in model.products]
         kept, start = [], 0

@@ -16,7 +16,7 @@ from ase import Atoms
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.potentials.batching import BatchedEvaluator, BatchValues
-from potwright.potentials.devices import resolve_device
+from potwright.potentials.devices import compiled_as_it_is, resolve_device
 
 EXTENSIONS = "extensions"
 """Folder beside a model file with the compiled code that it needs, if it needs any."""
@@ -162,7 +162,7 @@ class MetatomicModels:
         import torch
 
         name = self._energy[member]
-        with quiet():
+        with quiet(), compiled_as_it_is(self._device):
             asked = _asking(name, unit="eV", sample_kind="system")
             out = self._models[member](batch.systems, asked, check_consistency=False)
         energy = out[name].block().values[:, 0]
@@ -195,7 +195,7 @@ class MetatomicModels:
                 "this model has no output 'feature', hence no descriptors; use a rule or method "
                 "that needs none"
             )
-        with quiet(), torch.no_grad():
+        with quiet(), compiled_as_it_is(self._device), torch.no_grad():
             asked = _asking(self._feature, sample_kind="atom")
             out = self._models[0](batch.systems, asked, check_consistency=False)
         block = out[self._feature].block()
