@@ -31,12 +31,12 @@ import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
-from potwright.execution import LocalExecutor
+from potwright.execution import LocalExecutor, run_tasks
 from potwright.pes import PESData
 from potwright.potentials import Committee, edges, load_committee
 from potwright.potentials.batching import ATOMS_PER_BATCH, batches
 from potwright.potentials.mace import MACEModels, MACEPotential, load, quiet_import
-from potwright.potentials.prediction import Pieces, Work, everything
+from potwright.potentials.prediction import Piece, Pieces, Work, everything, predict
 
 MEMBERS = 4
 CORES = 2
@@ -101,7 +101,6 @@ def prepare(folder: Path, structures: int, model: str) -> None:
     members = [make_member(folder / f"{seed}.model", seed, model) for seed in range(MEMBERS)]
     Committee(tuple(members), {"species": [6]}).save(folder / "committee")
     PESData.from_atoms([crystal(i) for i in range(structures)]).write(folder / "pes.h5")
-    PESData.from_atoms([crystal(24 - i) for i in range(4)]).write(folder / "few.h5")
 
 
 # ------------------------------------------------------------------ what the child processes do
@@ -166,14 +165,17 @@ def bare(folder: Path, part: int) -> dict[str, float]:
 def ours(folder: Path) -> dict[str, float]:
     committee = load_committee(folder / "committee")
     executor = LocalExecutor(workers=CORES, threads_per_worker=1)
-    seconds = {}
-    for name in ("few", "pes"):
-        sources = [PESData.read(folder / f"{name}.h5")]
-        clock = Clock()
-        committee.predict_stored(folder / f"work_{name}", sources, executor)
-        seconds |= clock.read(f"{name} ")
+    work = Work("mace", tuple(member.path for member in committee.members))
+    few = PESData.from_atoms([crystal(i) for i in range(4)])
     clock = Clock()
-    committee.predict_stored(folder / "work_pes", sources, executor)
+    list(run_tasks(predict, [Piece(work, few, i) for i in range(CORES)], executor, description=""))
+    seconds = clock.read("few ")
+    sources = [PESData.read(folder / "pes.h5")]
+    clock = Clock()
+    committee.predict_stored(folder / "work", sources, executor)
+    seconds |= clock.read("pes ")
+    clock = Clock()
+    committee.predict_stored(folder / "work", sources, executor)
     return seconds | clock.read("again ")
 
 
@@ -189,7 +191,7 @@ def memory(folder: Path, structures: int) -> dict[str, float]:
 # ------------------------------------------------------------------ the parent
 
 
-def child(folder: Path, *what: str, threads: int = 1, wait: bool = False) -> subprocess.Popen:
+def child(folder: Path, *what: str, threads: int = 1) -> subprocess.Popen:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     command = [sys.executable, "-W", "ignore", __file__, "--child", str(folder), *what]
     return subprocess.Popen(
