@@ -24,6 +24,7 @@ OUTPUTS = {
     "exploration_report.csv",
     "predictions.h5",
     "metrics.csv",
+    "threshold_maps.csv",
     "calibration.json",
     "selected_structures.h5",
     "verdict.json",

@@ -171,9 +171,48 @@ def test_the_conformal_factor_covers_fresh_structures_at_its_level() -> None:
     assert np.mean(covered) == pytest.approx(0.8, abs=0.07)
 
 
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_conformal_coverage_is_within_3_points_of_its_level_on_2000_fresh_structures(
+    level: float,
+) -> None:
+    """The standard deviation of calibration and count together is √(2·0.25/2000) = 1.6 points."""
+    d, _, b = independent(7, structures=4000)
+    q = conformal_factor(d[:2000], b[:2000], level)
+    assert np.mean(b[2000:] <= q * d[2000:]) == pytest.approx(level, abs=0.03)
+
+
+def test_conformal_coverage_of_new_groups_needs_the_groups() -> None:
+    """Large groups that share their difficulty: 2,000 points of 40 groups, and 2,000 new groups.
+
+    A tenth of the groups is hard, and these are small: by point they hardly count.
+    """
+    rng = np.random.default_rng(11)
+    covered = {"by group": [], "by point": []}
+    for _ in range(30):
+        hard = rng.random(40) < 0.25
+        sizes = np.where(hard, 5, 60)
+        group = np.repeat(np.arange(40), sizes)
+        b = np.abs(rng.normal(size=len(group))) * np.where(hard, 4.0, 1.0)[group]
+        d = np.ones(len(group))
+        fresh = np.abs(rng.normal(size=2000)) * np.where(rng.random(2000) < 0.25, 4.0, 1.0)
+        for name, belongs in (("by group", group), ("by point", None)):
+            covered[name].append(np.mean(fresh <= conformal_factor(d, b, 0.9, belongs)))
+    assert np.mean(covered["by group"]) == pytest.approx(0.9, abs=0.03)
+    assert np.mean(covered["by point"]) < 0.85
+
+
+def test_groups_of_one_give_the_quantile_of_split_conformal_prediction() -> None:
+    d, _, b = independent(3, structures=99)
+    rank = int(np.ceil(100 * 0.9))
+    assert conformal_factor(d, b, 0.9) == np.sort(b / d)[rank - 1]
+    assert conformal_factor(d, b, 0.9, np.arange(99)) == conformal_factor(d, b, 0.9)
+
+
 def test_a_conformal_factor_from_too_few_structures_is_infinite() -> None:
     assert conformal_factor(np.ones(8), np.ones(8), 0.9) == np.inf
     assert np.isfinite(conformal_factor(np.ones(9), np.ones(9), 0.9))
+    assert conformal_factor(np.ones(90), np.ones(90), 0.9, np.arange(90) % 8) == np.inf
+    assert conformal_factor(np.empty(0), np.empty(0), 0.9) == np.inf
 
 
 @pytest.mark.parametrize(

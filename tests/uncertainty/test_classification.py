@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from potwright.uncertainty import classify, coverage, proportion
+from potwright.uncertainty import classify, confusion_map, coverage, proportion
 
 
 def test_counts_follow_the_four_cases() -> None:
@@ -32,3 +32,21 @@ def test_no_trials_give_no_rate() -> None:
 
 def test_coverage_counts_errors_within_their_bars() -> None:
     assert coverage(np.array([1, 2, 3, np.nan]), np.array([1, 1, 5, 1.0])).value == 2 / 3
+
+
+def test_a_map_of_thresholds_holds_what_classify_says_of_each_pair() -> None:
+    rng = np.random.default_rng(0)
+    disagreement, error = rng.random(50), rng.random(50)
+    error[3] = np.nan
+    d_values, e_values = np.array([0.2, 0.5, 0.9]), np.array([0.3, 0.7])
+    counts = confusion_map(disagreement, error, d_values, e_values)
+    assert counts.shape == (4, 2, 3)
+    for i, e in enumerate(e_values):
+        for j, d in enumerate(d_values):
+            one = classify(disagreement, error, d, e)
+            assert counts[:, i, j].tolist() == [
+                one.true_positives,
+                one.false_positives,
+                one.false_negatives,
+                one.true_negatives,
+            ]

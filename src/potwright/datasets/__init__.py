@@ -9,6 +9,7 @@ from potwright.datasets.documents import JSONDataset, TableDataset
 from potwright.datasets.pes import PESDataset
 from potwright.datasets.predictions import PredictionsDataset
 from potwright.datasets.structures import StructuresDataset
+from potwright.datasets.threshold_maps import ThresholdMapsDataset
 from potwright.datasets.workspace import LabelStoreDataset, WorkspaceDataset
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "PredictionsDataset",
     "StructuresDataset",
     "TableDataset",
+    "ThresholdMapsDataset",
     "WorkspaceDataset",
 ]

@@ -24,6 +24,7 @@ from potwright.uncertainty.classification import (
     Classification,
     Proportion,
     classify,
+    confusion_map,
     coverage,
     proportion,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Uncertainty",
     "classify",
     "conformal_factor",
+    "confusion_map",
     "coverage",
     "energy_uncertainty",
     "error_scale",

@@ -110,17 +110,39 @@ def likelihood_scale(disagreement: np.ndarray, error: np.ndarray) -> float:
     return float(np.sqrt(np.mean((error[keep] / disagreement[keep]) ** 2)))
 
 
-def conformal_factor(disagreement: np.ndarray, error: np.ndarray, level: float) -> float:
+def conformal_factor(
+    disagreement: np.ndarray, error: np.ndarray, level: float, group: np.ndarray | None = None
+) -> float:
     """The factor q for which b ≤ q·D holds with probability ``level``.
 
     Split conformal prediction, for a structure that is exchangeable with these: the
     ⌈(n + 1)·level⌉-th smallest of the ratios b/D; infinite where they are too few for that level.
+
+    Frames of one trajectory, or atoms of one structure, are not exchangeable with those of another.
+    With groups the promise is one for a member of a *new* group: each of the K groups has the
+    weight 1/(K + 1), shared by its members, and the rest of 1/(K + 1) lies at infinity (Lee,
+    Barber, Willett, arXiv:2306.06342). Groups of one member each give the former.
+
+    Parameters
+    ----------
+    disagreement, error
+        D and b, shape (S,); points where one is not finite do not count.
+    level
+        The probability.
+    group
+        What belongs together, shape (S,); each point by itself if it is not given.
     """
     keep = usable(disagreement, error)
+    if not keep.any():
+        return float("inf")
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = np.sort(np.nan_to_num(error[keep] / disagreement[keep], nan=0.0, posinf=np.inf))
-    rank = int(np.ceil((len(ratios) + 1) * level - 1e-9))
-    return float(ratios[rank - 1]) if 0 < rank <= len(ratios) else float("inf")
+        ratios = np.nan_to_num(error[keep] / disagreement[keep], nan=0.0, posinf=np.inf)
+    members = np.arange(len(ratios)) if group is None else group[keep]
+    _, member_of, sizes = np.unique(members, return_inverse=True, return_counts=True)
+    order = np.argsort(ratios, kind="stable")
+    weights = 1 / (sizes[member_of[order]] * (len(sizes) + 1))
+    rank = int(np.searchsorted(np.cumsum(weights), level - 1e-9))
+    return float(ratios[order[rank]]) if rank < len(ratios) else float("inf")
 
 
 def rank_correlation(

@@ -92,6 +92,33 @@ def classify(
     )
 
 
+def confusion_map(
+    disagreement: np.ndarray,
+    error: np.ndarray,
+    disagreement_thresholds: np.ndarray,
+    error_thresholds: np.ndarray,
+) -> np.ndarray:
+    """Counts of :func:`classify` for every pair of thresholds.
+
+    Parameters
+    ----------
+    disagreement, error
+        D and ε, shape (S,); structures where one is not finite do not count.
+    disagreement_thresholds, error_thresholds
+        Values of τ, shape (T,), and of ε_thr, shape (E,).
+
+    Returns
+    -------
+    np.ndarray
+        Shape (4, E, T): true positives, false positives, false negatives, true negatives.
+    """
+    keep = np.isfinite(disagreement) & np.isfinite(error)
+    positive = (disagreement[keep, None] > disagreement_thresholds).astype(np.int64)
+    bad = (error[keep, None] > error_thresholds).astype(np.int64)
+    pairs = ((bad, positive), (1 - bad, positive), (bad, 1 - positive), (1 - bad, 1 - positive))
+    return np.array([truth.T @ said for truth, said in pairs])
+
+
 def coverage(error: np.ndarray, error_bar: np.ndarray, confidence: float = 0.95) -> Proportion:
     """How often the error of the mean stays within its error bar."""
     keep = np.isfinite(error) & np.isfinite(error_bar)

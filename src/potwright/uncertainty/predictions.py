@@ -168,6 +168,12 @@ class Predictions:
             **{name: self._rows(name, chosen) for name in UNITS},
         )
 
+    def of_members(self, members: Sequence[int]) -> Predictions:
+        """What some of the members predict."""
+        chosen = list(members)
+        columns = (self.energy, self.forces, self.stress)
+        return Predictions(self.id, self.offsets, *(column[chosen] for column in columns))
+
     def chunks(self, size: int) -> Iterator[Predictions]:
         """Consecutive pieces of ``size`` structures, one in memory at a time."""
         for start in range(0, len(self), size):

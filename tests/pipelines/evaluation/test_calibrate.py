@@ -18,15 +18,18 @@ def report(
     before: Predictions | None = None,
     previous: dict[str, Any] | None = None,
     iteration: int = 1,
+    record: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> dict[str, Any]:
     return calibrate(
         predictions,
         Predictions.empty() if before is None else before,
         labelled,
         previous=previous or {},
-        parameters=parameters(),
+        parameters=parameters(calibration={"bootstrap_samples": 200, **settings}),
         iteration=iteration,
         seed=0,
+        record=record,
     )["properties"]
 
 
@@ -178,3 +181,83 @@ def test_frames_of_one_trajectory_are_one_group(
     assert entry["groups"] == 5
     assert not entry["trusted"]
     assert "5 independent groups" in entry["reason"]
+
+
+def test_the_configured_method_gives_the_factor_and_says_what_it_means(
+    committee: Any, labelled: PESData, parameters: Any
+) -> None:
+    predictions = committee.predict(labelled)
+    by_method = {
+        method: report(predictions, labelled, parameters, method=method)["forces"]
+        for method in ("linear", "conformal", "likelihood")
+    }
+    for method, key in (
+        ("linear", "c"),
+        ("conformal", "c_conformal"),
+        ("likelihood", "c_likelihood"),
+    ):
+        entry = by_method[method]
+        assert entry["method"] == method
+        assert entry["factor"] == entry[key]
+        assert entry["factor_per_atom"] == entry[key.replace("c", "c_per_atom", 1)]
+        assert entry["level"] == (0.9 if method == "conformal" else None)
+    assert "root mean square" in by_method["linear"]["meaning"]
+    assert "probability of 0.9" in by_method["conformal"]["meaning"]
+    assert "standard deviation" in by_method["likelihood"]["meaning"]
+    factors = [entry["factor"] for entry in by_method.values()]
+    # nine in ten is further than one standard deviation
+    assert factors[1] > max(factors[0], factors[2])
+
+
+def test_a_conformal_bar_per_atom_holds_the_error_of_atoms_of_new_structures(
+    committee: Any, labelled: PESData, structures: Any, parameters: Any
+) -> None:
+    """Each structure is a group of 8 to 16 atoms that share their scale."""
+    factor = report(committee.predict(labelled), labelled, parameters, method="conformal")[
+        "forces"
+    ]["factor_per_atom"]
+    fresh = structures(150, seed=21)
+    forces = committee.predict(fresh).forces
+    d = np.sqrt(forces.var(axis=0).mean(axis=1))
+    b = np.sqrt((forces.mean(axis=0) ** 2).mean(axis=1))
+    assert np.mean(b <= factor * d) == pytest.approx(0.9, abs=0.06)
+
+
+def test_too_few_groups_for_a_conformal_bar_are_said(
+    committee: Any, labelled: PESData, parameters: Any
+) -> None:
+    grouped = labelled.replace(group=[f"trajectory {i % 5}" for i in range(len(labelled))])
+    entry = report(committee.predict(grouped), grouped, parameters, method="conformal")["forces"]
+    assert entry["factor"] is None
+    assert "no conformal error bar: 5 groups are too few" in entry["reason"]
+
+
+@pytest.mark.parametrize("where", ["all members", "one member"])
+def test_what_any_member_has_trained_on_is_no_evidence(
+    committee: Any, labelled: PESData, parameters: Any, where: str
+) -> None:
+    predictions = committee.predict(labelled)
+    validation = labelled.id[labelled.split == "validation"]
+    ids = validation[:10].tolist()
+    record = (
+        {"trained_on": ids}
+        if where == "all members"
+        else {"trained_on": [], "training": [{"trained_on": []}, {"trained_on": ids}]}
+    )
+    entry = report(predictions, labelled, parameters, record=record)["energy"]
+    assert entry["structures_validation"] == 20
+
+
+def test_a_slope_below_half_of_the_one_before_is_a_collapse(
+    committee_type: Any, labelled: PESData, parameters: Any
+) -> None:
+    """The part that all members share is four times larger: relative to it they hardly differ."""
+    before = report(committee_type(shared=1.0).predict(labelled), labelled, parameters)
+    alike = committee_type(shared=4.0).predict(labelled)
+    after = report(alike, labelled, parameters, previous={"properties": before})["forces"]
+    assert after["collapsed"]
+    assert after["a_previous"] == before["forces"]["a"]
+    assert "collapsed" in after["reason"]
+    same = report(alike, labelled, parameters, previous={"properties": {"forces": after}})["forces"]
+    assert not same["collapsed"]
+    assert not before["forces"]["collapsed"]

@@ -21,6 +21,7 @@ class Stage:
     def __init__(self, committee: Any, labelled: PESData, explored: PESData, parameters: Any):
         everything = PESData.concatenate([labelled, explored]).drop_duplicates()
         self.predictions = committee.predict(everything)
+        self.committee = committee
         self.labelled, self.explored, self.parameters = labelled, explored, parameters
 
     def calibration(self) -> dict[str, Any]:
@@ -50,6 +51,8 @@ class Stage:
             self.judged(calibration),
             self.labelled,
             calibration,
+            committee=self.committee,
+            predictions=self.predictions,
             parameters=self.parameters,
             label_budget=label_budget,
             seed=seed,

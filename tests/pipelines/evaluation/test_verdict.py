@@ -32,14 +32,19 @@ def judged(candidates: int = 100, uncertain: int = 2, above_ceiling: int = 0) ->
 
 
 def calibration(
-    trusted: bool = True, audit_error: float | None = 5.0, tau: float | None = 3.0
+    trusted: bool = True,
+    audit_error: float | None = 5.0,
+    tau: float | None = 3.0,
+    collapsed: bool = False,
 ) -> dict[str, Any]:
     audit = None if audit_error is None else {"rms_member_error": audit_error}
     entry = {
         "unit": "meV",
         "error_threshold": 10.0,
         "tau": tau,
-        "trusted": trusted,
+        "trusted": trusted and tau is not None,
+        "reason": "trusted" if tau is not None else "uncalibrated: too few",
+        "collapsed": collapsed,
         "audit": audit,
     }
     return {"iteration": 3, "properties": {name: dict(entry) for name in PROPERTIES}}
@@ -87,6 +92,8 @@ def test_converged_needs_every_kind_of_evidence(verdict: Any) -> None:
         ({"report": calibration(audit_error=10.1)}, "exceeds 10"),
         ({"report": calibration(audit_error=None)}, "no audit sample"),
         ({"report": calibration(tau=None)}, "uncertain fraction is unknown"),
+        ({"report": calibration(tau=None)}, "energy is uncalibrated: too few"),
+        ({"report": calibration(collapsed=True)}, "the disagreement on forces has collapsed"),
     ],
 )
 def test_without_one_of_them_the_campaign_continues_and_says_what_is_missing(

@@ -1,44 +1,37 @@
 """The calibration of a committee, from labels that it has not been trained on.
 
-Evidence is the validation split, predicted by the current committee (early stopping has looked at
-it, so it is optimistic), and the audit sample of this iteration, predicted by the committee that
-drew it. Only the audit sample, drawn regardless of disagreement, can show what a threshold misses:
-rates and coverage are quoted on it alone, for the threshold and error bars that were in force when
-it was drawn.
+What counts as evidence, see :mod:`potwright.pipelines.evaluation.evidence`. Rates and coverage are
+quoted on the audit sample alone, for the threshold and error bars that were in force when it was
+drawn.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from potwright.pes import PESData
-from potwright.pipelines.evaluation.measurement import WRITTEN_UNITS, audit_of, column, measure
+from potwright.pipelines.evaluation.error_bars import error_bars, error_bars_per_atom
+from potwright.pipelines.evaluation.evidence import (
+    AUDIT,
+    atom_evidence,
+    evidence_sources,
+    structure_evidence,
+)
+from potwright.pipelines.evaluation.measurement import WRITTEN_UNITS, column, number, proportion_of
 from potwright.pipelines.evaluation.parameters import CalibrationParameters, EvaluationParameters
 from potwright.randomness import generator
-from potwright.uncertainty import (
-    PROPERTIES,
-    Predictions,
-    Proportion,
-    classify,
-    conformal_factor,
-    coverage,
-    error_scale,
-    fit_slope,
-    force_uncertainty,
-    informative,
-    likelihood_scale,
-    rank_correlation,
-    trusted,
-)
+from potwright.uncertainty import PROPERTIES, Predictions, classify, coverage, fit_slope
 
 logger = logging.getLogger(__name__)
 
-VALIDATION, AUDIT = "validation", "audit"
 OPTIMISTIC = "validation structures were used for early stopping and make this optimistic"
+COLLAPSE = 0.5
+"""A slope below this times that of the iteration before is a collapse of the disagreement."""
 
 
 def calibrate(
@@ -50,6 +43,7 @@ def calibrate(
     parameters: EvaluationParameters,
     iteration: int,
     seed: int,
+    record: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The calibration report; every number that cannot be had is None, with the reason in words.
 
@@ -63,10 +57,11 @@ def calibrate(
         The report of the previous iteration, empty if there is none.
     parameters, iteration, seed
         As configured.
+    record
+        What is known of the current committee: on what its members have been trained.
     """
-    sources = evidence_sources(predictions, predictions_previous, labelled, iteration)
-    parts = [measure(p, s).assign(evidence=name) for name, (p, s) in sources.items()]
-    evidence = pd.concat(parts, ignore_index=True)
+    sources = evidence_sources(predictions, predictions_previous, labelled, iteration, record)
+    evidence = structure_evidence(sources)
     in_force = previous.get("properties", {})
     report = {
         name: _report(
@@ -78,33 +73,11 @@ def calibrate(
         )
         for name in PROPERTIES
     }
-    report["forces"] |= _per_atom(list(sources.values()))
+    report["forces"] |= error_bars_per_atom(atom_evidence(sources), parameters.calibration)
     for name, entry in report.items():
-        logger.info("Calibration of %s: %s", name, entry["reason"])
+        told = logger.warning if entry["collapsed"] else logger.info
+        told("Calibration of %s: %s", name, entry["reason"])
     return {"iteration": iteration, "members": predictions.members, "properties": report}
-
-
-def evidence_sources(
-    predictions: Predictions,
-    predictions_previous: Predictions,
-    labelled: PESData,
-    iteration: int,
-) -> dict[str, tuple[Predictions, PESData]]:
-    """Predictions and structures of each kind of evidence; isolated atoms are none.
-
-    An audit structure counts once, as the committee predicted it which had not seen it.
-    """
-    audit = audit_of(labelled, iteration) & (predictions_previous.index_of(labelled.id) >= 0)
-    lost = int(audit_of(labelled, iteration).sum() - audit.sum())
-    if lost:
-        logger.warning("%d audit structures have no predictions of when they were drawn", lost)
-    crystals_and_molecules = labelled.origin != "isolated_atom"
-    validation = (labelled.split == "validation") & ~audit & crystals_and_molecules
-    validation &= predictions.index_of(labelled.id) >= 0
-    return {
-        VALIDATION: (predictions, labelled[validation]),
-        AUDIT: (predictions_previous, labelled[audit & crystals_and_molecules]),
-    }
 
 
 def _report(
@@ -128,52 +101,15 @@ def _report(
         "structures_validation": int((~audit).sum()),
         "structures_audit": int(audit.sum()),
         "calibrated": a.fitted,
-        "a": _number(a.value),
-        "a_se": _number(a.standard_error),
-        "tau": _number(a.value * threshold) if a.fitted else None,
-        **_error_bars(measured[0], measured[2], group, settings, bootstrap),
+        "a": number(a.value),
+        "a_se": number(a.standard_error),
+        "tau": number(a.value * threshold) if a.fitted else None,
+        "a_previous": in_force.get("a"),
+        "collapsed": a.fitted and a.value < COLLAPSE * (in_force.get("a") or 0.0),
+        **error_bars(measured[0], measured[2], group, settings, bootstrap),
         "audit": _audit(measured[:, audit], threshold, in_force, settings),
     }
     return entry | {"reason": _reason(entry, settings)}
-
-
-def _error_bars(
-    disagreement: np.ndarray,
-    error: np.ndarray,
-    group: np.ndarray,
-    settings: CalibrationParameters,
-    bootstrap: np.random.Generator,
-) -> dict[str, Any]:
-    """Factors from disagreement to the error of the mean, and whether they are believed."""
-    c = error_scale(disagreement, error, group)
-    rho = rank_correlation(
-        disagreement,
-        error,
-        group,
-        bootstrap,
-        confidence=settings.confidence,
-        resamples=settings.bootstrap_samples,
-    )
-    groups = len(np.unique(group))
-    trust = trusted(
-        rho,
-        groups,
-        minimum_groups=settings.minimum_groups,
-        minimum_correlation=settings.minimum_correlation,
-    )
-    return {
-        "c": _number(c.value),
-        "c_se": _number(c.standard_error),
-        "c_conformal": _number(conformal_factor(disagreement, error, settings.conformal_level)),
-        "conformal_level": settings.conformal_level,
-        "c_likelihood": _number(likelihood_scale(disagreement, error)),
-        "rho": _number(rho.value),
-        "rho_lower_bound": _number(rho.lower_bound),
-        "confidence": settings.confidence,
-        "groups": groups,
-        "trusted": trust and c.fitted,
-        "informative": informative(disagreement, error),
-    }
 
 
 def _audit(
@@ -189,45 +125,24 @@ def _audit(
     d, e, b = measured
     if not len(d):
         return None
-    tau, c, q = (in_force.get(key) for key in ("tau", "c", "c_conformal"))
+    tau, c, q, factor = (in_force.get(key) for key in ("tau", "c", "c_conformal", "factor"))
     rates = classify(d, e, tau, threshold, settings.confidence) if tau is not None else None
     return {
         "structures": len(d),
         "rms_member_error": float(np.sqrt(np.mean(e**2))),
         "rms_mean_error": float(np.sqrt(np.mean(b**2))),
         "tau_in_force": tau,
-        "true_positive_rate": _proportion(rates.true_positive_rate) if rates else None,
+        "true_positive_rate": proportion_of(rates.true_positive_rate) if rates else None,
         "positive_predictive_value": (
-            _proportion(rates.positive_predictive_value) if rates else None
+            proportion_of(rates.positive_predictive_value) if rates else None
         ),
-        "coverage": _proportion(coverage(b, c * d, settings.confidence)) if c else None,
-        "coverage_conformal": _proportion(coverage(b, q * d, settings.confidence)) if q else None,
+        "coverage": proportion_of(coverage(b, c * d, settings.confidence)) if c else None,
+        "coverage_conformal": proportion_of(coverage(b, q * d, settings.confidence)) if q else None,
         "coverage_conformal_nominal": in_force.get("conformal_level"),
-    }
-
-
-def _per_atom(sources: list[tuple[Predictions, PESData]]) -> dict[str, float | None]:
-    """The factor of error bars per atom, which is not that per structure."""
-    parts = [
-        (
-            force_uncertainty(
-                predictions.select(structures.id).forces, structures.forces, structures.offsets
-            ),
-            structures.group[structures.structure_of_atom],
-        )
-        for predictions, structures in sources
-        if len(structures)
-    ]
-    if not parts:
-        return {"c_per_atom": None, "c_per_atom_se": None}
-    factor = error_scale(
-        np.concatenate([part.disagreement_per_atom for part, _ in parts]),
-        np.concatenate([part.mean_error_per_atom for part, _ in parts]),
-        np.concatenate([group for _, group in parts]),
-    )
-    return {
-        "c_per_atom": _number(factor.value),
-        "c_per_atom_se": _number(factor.standard_error),
+        "method_in_force": in_force.get("method"),
+        "coverage_of_factor": (
+            proportion_of(coverage(b, factor * d, settings.confidence)) if factor else None
+        ),
     }
 
 
@@ -261,18 +176,12 @@ def _reason(entry: dict[str, Any], settings: CalibrationParameters) -> str:
         )
     if not entry["informative"]:
         text += "; D guesses the error no better than a constant would"
+    if entry["collapsed"]:
+        text += (
+            f"; the disagreement has collapsed: D is {entry['a']:.2f} of a member's error, and was "
+            f"{entry['a_previous']:.2f} an iteration ago; members that start from the same weights "
+            "and see the same data do not disagree"
+        )
+    if entry["factor"] is None:
+        text += f"; no {entry['method']} error bar: {entry['groups']} groups are too few for it"
     return f"{text}; {OPTIMISTIC}" if entry["structures_validation"] else text
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _proportion(value: Proportion) -> dict[str, Any]:
-    return {
-        "value": _number(value.value),
-        "lower": _number(value.lower),
-        "upper": _number(value.upper),
-        "successes": value.successes,
-        "trials": value.trials,
-    }

@@ -6,12 +6,13 @@ Columns are named by kind, property and unit, for instance ``disagreement_forces
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from potwright.pes import PESData
-from potwright.uncertainty import Predictions, property_uncertainties
+from potwright.uncertainty import Predictions, Proportion, property_uncertainties
 
 logger = logging.getLogger(__name__)
 
@@ -80,3 +81,19 @@ def audited(structures: PESData) -> np.ndarray:
 def audit_of(structures: PESData, iteration: int) -> np.ndarray:
     """Which structures are the audit sample that entered in ``iteration``, shape (S,)."""
     return audited(structures) & (structures.iteration == iteration)
+
+
+def number(value: float) -> float | None:
+    """A number as reports hold it: None where it is none."""
+    return float(value) if np.isfinite(value) else None
+
+
+def proportion_of(value: Proportion) -> dict[str, Any]:
+    """A proportion as reports hold it."""
+    return {
+        "value": number(value.value),
+        "lower": number(value.lower),
+        "upper": number(value.upper),
+        "successes": value.successes,
+        "trials": value.trials,
+    }

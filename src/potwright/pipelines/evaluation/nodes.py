@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from potwright.execution import ExecutorParameters
@@ -16,11 +17,17 @@ from potwright.pipelines.evaluation import selection as selecting
 from potwright.pipelines.evaluation import verdict as deciding
 from potwright.pipelines.evaluation.metrics import metrics_table
 from potwright.pipelines.evaluation.parameters import EvaluationParameters
+from potwright.pipelines.evaluation.threshold_maps import threshold_maps
 from potwright.uncertainty import Predictions
 
 
 class PredictingCommittee(Protocol):
     """What this stage asks of a committee."""
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """What is known of it, such as what its members were trained on."""
+        ...
 
     def predict_stored(
         self,
@@ -32,6 +39,12 @@ class PredictingCommittee(Protocol):
         atoms_per_batch: int | None = None,
     ) -> Predictions:
         """Member-wise predictions for all structures, each once; found again after a kill."""
+        ...
+
+    def descriptors(
+        self, pes: PESData, executor: ExecutorParameters | None = None, device: str = "auto"
+    ) -> np.ndarray:
+        """Invariant descriptors of all atoms of ``pes``, in its order."""
         ...
 
 
@@ -68,6 +81,7 @@ def calibrate(
     predictions_previous: Predictions,
     labelled_structures: PESData,
     *,
+    committee: PredictingCommittee,
     calibration_previous: dict[str, Any],
     parameters: EvaluationParameters,
     campaign: CampaignParameters,
@@ -82,6 +96,27 @@ def calibrate(
         parameters=parameters,
         iteration=campaign.iteration_of(labelled_structures.iteration),
         seed=seed,
+        record=committee.record,
+    )
+
+
+def map_thresholds(
+    predictions: Predictions,
+    predictions_previous: Predictions,
+    labelled_structures: PESData,
+    *,
+    committee: PredictingCommittee,
+    parameters: EvaluationParameters,
+    campaign: CampaignParameters,
+) -> pd.DataFrame:
+    """Count what thresholds on disagreement find and miss, for committees of 2 to all members."""
+    return threshold_maps(
+        predictions,
+        predictions_previous,
+        labelled_structures,
+        parameters=parameters,
+        iteration=campaign.iteration_of(labelled_structures.iteration),
+        record=committee.record,
     )
 
 
@@ -104,6 +139,8 @@ def select(
     labelled_structures: PESData,
     calibration: dict[str, Any],
     *,
+    committee: PredictingCommittee,
+    predictions: Predictions,
     parameters: EvaluationParameters,
     campaign: CampaignParameters,
     seed: int,
@@ -114,6 +151,8 @@ def select(
         judged_frames,
         labelled_structures,
         calibration,
+        committee=committee,
+        predictions=predictions,
         parameters=parameters,
         label_budget=campaign.label_budget,
         seed=seed,

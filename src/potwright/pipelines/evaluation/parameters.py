@@ -80,8 +80,39 @@ class RandomControlSelection(_Selection):
     type: Literal["random_control"] = "random_control"
 
 
+class FarthestPointSelection(_Selection):
+    """Uncertain frames far from the training set and from each other, by their descriptors.
+
+    Attributes
+    ----------
+    by
+        Distances are those of structure means, or a frame is as far as its farthest atom.
+    """
+
+    type: Literal["farthest_point"] = "farthest_point"
+    by: Literal["structure", "atom"] = "structure"
+
+
+class CoverageSelection(_Selection):
+    """Uncertain frames that cover the environments where the disagreement of the pool is.
+
+    Attributes
+    ----------
+    kinds
+        Into how many kinds environments are sorted, at most.
+    """
+
+    type: Literal["coverage"] = "coverage"
+    kinds: int = Field(default=200, ge=1)
+
+
 SelectionParameters = Annotated[
-    RandomSelection | TopSelection | RandomControlSelection, Field(discriminator="type")
+    RandomSelection
+    | TopSelection
+    | RandomControlSelection
+    | FarthestPointSelection
+    | CoverageSelection,
+    Field(discriminator="type"),
 ]
 
 
@@ -93,8 +124,23 @@ class AuditParameters(Parameters):
 
 
 class CalibrationParameters(Parameters):
-    """When a calibration is believed."""
+    """What makes error bars of disagreement, and when they are believed.
 
+    Attributes
+    ----------
+    method
+        Which factor turns disagreement into an error bar.
+    minimum_groups, minimum_correlation
+        What trust asks for.
+    confidence
+        Of the bound on the correlation, and of all intervals.
+    bootstrap_samples
+        For that bound.
+    conformal_level
+        Probability with which the conformal error bar holds.
+    """
+
+    method: Literal["linear", "conformal", "likelihood"] = "linear"
     minimum_groups: int = Field(default=20, ge=2)
     minimum_correlation: float = Field(default=0.2, ge=-1, lt=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)

@@ -37,12 +37,25 @@ def create_pipeline(**_: Any) -> Pipeline:
                     "predictions": "predictions",
                     "predictions_previous": "predictions_previous",
                     "labelled_structures": labelled,
+                    "committee": "committee",
                     "calibration_previous": "calibration_previous",
                     "seed": "params:seed",
                     **configured,
                 },
                 "calibration",
                 name="calibrate",
+            ),
+            Node(
+                nodes.map_thresholds,
+                {
+                    "predictions": "predictions",
+                    "predictions_previous": "predictions_previous",
+                    "labelled_structures": labelled,
+                    "committee": "committee",
+                    **configured,
+                },
+                "threshold_maps",
+                name="map_thresholds",
             ),
             Node(
                 nodes.judge,
@@ -53,6 +66,8 @@ def create_pipeline(**_: Any) -> Pipeline:
             Node(
                 nodes.select,
                 {
+                    "committee": "committee",
+                    "predictions": "predictions",
                     "explored_structures": explored,
                     "judged_frames": "judged_frames",
                     "labelled_structures": labelled,

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
+from potwright.execution import ExecutorParameters
 from potwright.pes import PESData
-from potwright.pipelines.evaluation.measurement import UNITS, column, measure
+from potwright.pipelines.evaluation.environments import Environments
+from potwright.pipelines.evaluation.measurement import UNITS, column, measure, number
 from potwright.pipelines.evaluation.parameters import AuditParameters, EvaluationParameters
-from potwright.pipelines.evaluation.rules import RULES, Pool
+from potwright.pipelines.evaluation.rules import RULES, Chosen, Pool
 from potwright.randomness import generator
-from potwright.uncertainty import PROPERTIES, Predictions
+from potwright.uncertainty import PROPERTIES, Predictions, force_uncertainty
 
 logger = logging.getLogger(__name__)
+
+
+class Describing(Protocol):
+    """What rules on descriptors ask of a committee."""
+
+    def descriptors(
+        self, pes: PESData, executor: ExecutorParameters | None = None, device: str = "auto"
+    ) -> np.ndarray:
+        """Invariant descriptors of all atoms, shape (N, F)."""
+        ...
 
 
 def judge(
@@ -74,6 +86,8 @@ def select(
     labelled: PESData,
     calibration: dict[str, Any],
     *,
+    committee: Describing,
+    predictions: Predictions,
     parameters: EvaluationParameters,
     label_budget: int | None,
     seed: int,
@@ -88,13 +102,16 @@ def select(
         What the budget has been spent on.
     calibration
         Its report; where no property is calibrated, frames are drawn at random.
+    committee, predictions
+        For rules that look at descriptors, or at the disagreement on each atom.
     parameters, label_budget, seed
         As configured.
 
     Returns
     -------
     PESData
-        In info each frame keeps ``disagreement`` per property, ``reason`` and ``audit``.
+        In info each frame keeps ``disagreement`` per property, ``reason``, ``audit``, and in
+        ``selection`` the rule and what it says of the frame (a distance, for instance).
         Group and parent are those that the exploration gave.
     """
     iteration = int(calibration["iteration"])
@@ -104,32 +121,101 @@ def select(
     candidate = judged["candidate"].to_numpy(dtype=bool)
     left = remaining_budget(labelled, label_budget)
     audit = _draw_audit(candidate, parameters.audit, left, seed, iteration)
+    calibrated = is_calibrated(calibration)
+    rule = parameters.selection.type if calibrated else "random"
+    pool = _pool(explored, judged, audit, calibrated, parameters)
+    places = np.arange(len(explored))
+    if RULES[rule].wants_descriptors:
+        places = np.flatnonzero(pool.uncertain)
+        known = PESData.concatenate([labelled[labelled.split == "training"], explored[audit]])
+        pool = _described(
+            pool,
+            places,
+            known,
+            committee=committee,
+            predictions=predictions,
+            parameters=parameters,
+        )
+    count = min(parameters.selection.max_selected, left - len(audit))
+    draw = generator(seed, "evaluation", "selection", iteration)
+    chosen = RULES[rule].take(pool, count, draw)
+    chosen = Chosen(places[chosen.frames], chosen.notes)
+    _report(chosen, rule, judged, audit, calibrated)
+    taken = np.concatenate([audit, chosen.frames]).astype(np.int64)
+    reasons = ["audit"] * len(audit) + [
+        _reason(judged["reasons"].iloc[i], rule, calibrated) for i in chosen.frames
+    ]
+    notes: list[dict[str, Any]] = [{}] * len(audit)
+    notes += [{"rule": rule} | chosen.note(i) for i in range(len(chosen.frames))]
+    return _annotated(explored[taken], judged.iloc[taken], reasons, notes)
+
+
+def _pool(
+    explored: PESData,
+    judged: pd.DataFrame,
+    audit: np.ndarray,
+    calibrated: bool,
+    parameters: EvaluationParameters,
+) -> Pool:
+    """What any rule may choose from: the audit sample and what is above a ceiling are not."""
     in_audit = np.zeros(len(explored), dtype=bool)
     in_audit[audit] = True
-    calibrated = is_calibrated(calibration)
-    above_ceiling = judged["above_ceiling"].to_numpy(dtype=bool)
-    available = candidate & ~in_audit & ~above_ceiling
+    available = judged["candidate"].to_numpy(dtype=bool) & ~in_audit
+    available &= ~judged["above_ceiling"].to_numpy(dtype=bool)
     uncertain = available & judged["uncertain"].to_numpy(dtype=bool) if calibrated else available
-    pool = Pool(explored, uncertain, available, judged["excess"].to_numpy(dtype=float))
-    count = min(parameters.selection.max_selected, left - len(audit))
-    rule = parameters.selection.type if calibrated else "random"
-    chosen = RULES[rule](pool, count, generator(seed, "evaluation", "selection", iteration))
+    excess = judged["excess"].to_numpy(dtype=float)
+    return Pool(explored, uncertain, available, excess, settings=parameters.selection)
+
+
+def _described(
+    pool: Pool,
+    places: np.ndarray,
+    known: PESData,
+    *,
+    committee: Describing,
+    predictions: Predictions,
+    parameters: EvaluationParameters,
+) -> Pool:
+    """The pool of the frames at ``places`` alone, with descriptors of these and of what is known.
+
+    What the audit draws will be labelled in any case, and counts as known with the training set.
+    """
+    frames = pool.frames[places]
+    described = committee.descriptors(
+        PESData.concatenate([frames, known]), parameters.executor, parameters.device
+    )
+    atoms = int(frames.offsets[-1])
+    predicted = predictions.select(frames.id)
+    unlabelled = np.full((atoms, 3), np.nan)
+    disagreement = force_uncertainty(predicted.forces, unlabelled, frames.offsets)
+    return Pool(
+        frames,
+        pool.uncertain[places],
+        pool.available[places],
+        pool.excess[places],
+        disagreement.disagreement_per_atom,
+        Environments(described[:atoms], frames.offsets, described[atoms:], known.offsets),
+        pool.settings,
+    )
+
+
+def _report(
+    chosen: Chosen, rule: str, judged: pd.DataFrame, audit: np.ndarray, calibrated: bool
+) -> None:
+    candidate = judged["candidate"].to_numpy(dtype=bool)
+    above_ceiling = judged["above_ceiling"].to_numpy(dtype=bool)
+    available = int((candidate & ~above_ceiling).sum()) - len(audit)
     logger.info(
         "Selected %d of %d %s frames (rule %s) and an audit sample of %d; "
         "%d frames are above a ceiling, %d explored frames are not candidates",
-        len(chosen),
-        int(judged["uncertain"].sum()) if calibrated else int(available.sum()),
+        len(chosen.frames),
+        int(judged["uncertain"].sum()) if calibrated else available,
         "uncertain" if calibrated else "sane",
         rule,
         len(audit),
         int(above_ceiling.sum()),
         int((~candidate).sum()),
     )
-    taken = np.concatenate([audit, chosen]).astype(np.int64)
-    reasons = ["audit"] * len(audit) + [
-        _reason(judged["reasons"].iloc[i], rule, calibrated) for i in chosen
-    ]
-    return _annotated(explored[taken], judged.iloc[taken], reasons)
 
 
 def remaining_budget(labelled: PESData, label_budget: int | None) -> int:
@@ -163,19 +249,15 @@ def _reason(properties: str, rule: str, calibrated: bool) -> str:
     return f"uncertain: {properties}"
 
 
-def _annotated(frames: PESData, judged: pd.DataFrame, reasons: list[str]) -> PESData:
+def _annotated(
+    frames: PESData, judged: pd.DataFrame, reasons: list[str], notes: list[dict[str, Any]]
+) -> PESData:
     info = []
-    for i, reason in enumerate(reasons):
+    for i, (reason, note) in enumerate(zip(reasons, notes, strict=True)):
         disagreement = {
-            f"{name}_{UNITS[name]}": _number(judged[column("disagreement", name)].iloc[i])
+            f"{name}_{UNITS[name]}": number(judged[column("disagreement", name)].iloc[i])
             for name in PROPERTIES
         }
-        info.append(
-            dict(frames.info[i])
-            | {"disagreement": disagreement, "reason": reason, "audit": reason == "audit"}
-        )
+        known = {"disagreement": disagreement, "reason": reason, "audit": reason == "audit"}
+        info.append(dict(frames.info[i]) | known | ({"selection": note} if note else {}))
     return frames.replace(info=info)
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

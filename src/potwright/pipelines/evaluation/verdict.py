@@ -118,8 +118,12 @@ def _missing_evidence(judged: pd.DataFrame, calibration: dict[str, Any]) -> list
         if not np.isfinite(candidates[column("disagreement", name)]).any():
             continue
         entry = calibration["properties"][name]
-        if not entry["trusted"]:
+        if entry["tau"] is None:
+            missing.append(f"{name} is {entry['reason']}")
+        elif not entry["trusted"]:
             missing.append(f"the calibration of {name} is not trusted")
+        if entry.get("collapsed"):
+            missing.append(f"the disagreement on {name} has collapsed")
         error = _audit_error(calibration, name)
         if error is None:
             missing.append(f"no audit sample shows the error of {name}")
