@@ -274,7 +274,7 @@ class Project:
         """Read every dataset that is there, all of it."""
         readers = {".json": json.loads, ".csv": lambda text: pd.read_csv(io.StringIO(text))}
         for path in (self.folder / "data").glob(f"*/{self.campaign}/*/*/*"):
-            if path.name.startswith("."):
+            if path.name.startswith(".") or "evaluation_workspace" in path.parts:
                 continue
             if path.name == "committee":
                 models = [*path.glob("*.model"), *path.glob("*.pt")]

@@ -72,3 +72,20 @@ def test_a_committee_is_saved_with_what_its_models_need(
 def test_a_species_that_was_not_trained_is_named(metatomic_committee: Committee) -> None:
     with pytest.raises(InputError, match=r"does not know Si; it was trained on Cu, Au"):
         metatomic_committee.predict(PESData.from_atoms([bulk("Si")]))
+
+
+def test_the_neighbour_list_of_a_structure_is_made_once_for_all_members(
+    soap_bpnn: Committee, mixture: list[Atoms], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vesin.metatomic import NeighborList
+
+    calls = []
+    original = NeighborList.compute
+
+    def counting(self: NeighborList, *arguments: object, **options: object) -> object:
+        calls.append(1)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(NeighborList, "compute", counting)
+    soap_bpnn.predict(PESData.from_atoms(mixture))
+    assert len(soap_bpnn) == 2 and len(calls) == len(mixture)

@@ -73,14 +73,14 @@ def test_only_what_is_new_is_evaluated(
 ) -> None:
     committee.predict_stored(tmp_path, [pes[:20]])
     assert sum(evaluated) == 20
-    again = committee.predict_stored(tmp_path, [pes[:20]])
-    assert sum(evaluated) == 20
+    assert_same(committee.predict_stored(tmp_path, [pes[:20]]), committee.predict(pes[:20]))
+    assert sum(evaluated) == 40  # 20 of them by `predict`
+    evaluated.clear()
     more = committee.predict_stored(tmp_path, [pes[19:21], pes[:20], pes[20:]])
-    assert sum(evaluated) == 30
+    assert sum(evaluated) == 10
     order = [19, 20, *range(19), *range(21, 30)]
     assert more.id.tolist() == pes.id[order].tolist()
     assert_same(more, committee.predict(pes[np.array(order)]))
-    assert_same(again, committee.predict(pes[:20]))
 
 
 def test_other_members_are_asked_anew(
@@ -137,7 +137,7 @@ def test_a_killed_evaluation_goes_on_where_it_was(
     found = load_committee(tmp_path / "committee").predict_stored(tmp_path / "work", [pes])
     assert sum(evaluated) == 30 - known
     assert_same(found, committee.predict(pes))
-    assert [p.name for p in (tmp_path / "work").glob("*/*")] == ["predictions.h5"]
+    assert len(list((tmp_path / "work").glob("*/*"))) == 1
 
 
 def test_the_neighbour_list_of_a_structure_is_made_once_for_all_members(

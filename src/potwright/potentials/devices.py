@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from potwright.errors import InputError
 
 
@@ -23,3 +25,14 @@ def resolve_device(device: str = "auto", index: int = 0) -> str:
             f"device: {device!r} is asked for, but there is no GPU; use 'auto' or 'cpu'"
         )
     return device
+
+
+def compiled_as_it_is(device: str) -> AbstractContextManager[None]:
+    """Run TorchScript as it was compiled, on a processor.
+
+    There PyTorch's optimisation by what it sees in the first runs takes seconds, anew for other
+    shapes, and later runs are no faster for it.
+    """
+    import torch
+
+    return torch.jit.optimized_execution(False) if device.startswith("cpu") else nullcontext()

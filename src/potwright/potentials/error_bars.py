@@ -133,12 +133,11 @@ def _factor(entry: Mapping[str, Any], *, per_atom: bool) -> float | None:
 
 
 def _meaning(bar: ErrorBar, entry: Mapping[str, Any], unit: str) -> str:
-    if entry.get("meaning"):
-        return f"{entry['meaning'].rstrip('.')} ({unit})"
-    size = f"{bar.factor:.3g} times the disagreement of the members ({unit})"
-    if bar.level is None:
-        return f"{size}: the expected error of the committee mean, as a root mean square"
-    return f"{size}: the error of the committee mean stays within it with probability {bar.level:g}"
+    means = "the expected error of the committee mean, as a root mean square"
+    if bar.level is not None:
+        means = f"the error of the committee mean stays within it with probability {bar.level:g}"
+    means = str(entry.get("meaning") or means).rstrip(".")
+    return f"{bar.factor:.3g} times the disagreement D of the members ({unit}): {means}"
 
 
 def _doubt(entry: Mapping[str, Any]) -> str:

@@ -19,7 +19,8 @@ from ase import Atoms
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.potentials.batching import BatchedEvaluator, BatchValues
-from potwright.potentials.devices import resolve_device
+from potwright.potentials.devices import compiled_as_it_is, resolve_device
+from potwright.potentials.edges import Edges, regular
 
 EXPECTED = "mace_run_train leaves one as NAME.model (NAME_compiled.model is not one)"
 
@@ -88,9 +89,15 @@ class MACEModels:
     """Models that share a cutoff and species, and therefore a graph."""
 
     def __init__(self, paths: Sequence[Path], device: str):
+        from potwright.potentials.mace_convolution import sum_in_convolutions
+
         self._models = [load(path, device) for path in paths]
+        # what a GPU prefers has not been measured
+        self._on_cpu = device.startswith("cpu")
         for model in self._models:
             model.eval()
+            if self._on_cpu:
+                sum_in_convolutions(model)
             for parameter in model.parameters():
                 parameter.requires_grad = False
         _refuse_unlike(paths, self._models)
@@ -114,7 +121,8 @@ class MACEModels:
     def evaluate(self, batch: dict[str, Any], member: int) -> BatchValues:
         """Energy, forces and stress by one model."""
         # a model puts strained positions into the dictionary, but leaves the tensors alone
-        out = self._models[member](dict(batch), compute_stress=True)
+        with compiled_as_it_is(self._device):
+            out = self._models[member](dict(batch), compute_stress=True)
         return BatchValues(*(_array(out[name]) for name in ("energy", "forces", "stress")))
 
     def describe(self, batch: dict[str, Any]) -> np.ndarray:
@@ -122,7 +130,7 @@ class MACEModels:
         import torch
 
         model = self._models[0]
-        with torch.no_grad():
+        with compiled_as_it_is(self._device), torch.no_grad():
             out = model(dict(batch), compute_force=False)
         layers = [product.linear.irreps_out for product in model.products]
         kept, start = [], 0
@@ -139,29 +147,30 @@ class MACEModels:
         structures, as in molecular dynamics, that takes longer than finding the neighbours.
         """
         import torch
-        from mace.data.neighborhood import get_neighborhood
 
         ends = np.cumsum([0, *map(len, structures)])
-        found = [
-            get_neighborhood(
-                atoms.positions, self._cutoff, tuple(map(bool, atoms.pbc)), atoms.cell.array.copy()
-            )
-            for atoms in structures
-        ]
-        edges, shifts, unit_shifts, cells = zip(*found, strict=True)
+        found = [self._edges(atoms) for atoms in structures]
         numbers = np.concatenate([atoms.numbers for atoms in structures])
+        all_of_them = Edges(
+            np.concatenate([e.pairs + start for e, start in zip(found, ends[:-1], strict=True)], 1),
+            np.concatenate([e.shifts for e in found]),
+            np.concatenate([e.unit_shifts for e in found]),
+            np.stack([e.cell for e in found]),
+        )
+        structure_of_atom = np.repeat(np.arange(len(structures)), np.diff(ends))
+        edges = (
+            regular(all_of_them, structure_of_atom, self._cutoff) if self._on_cpu else all_of_them
+        )
         graph = {
             "positions": np.concatenate([atoms.positions for atoms in structures]),
             "node_attrs": numbers[:, None] == self._numbers,
-            "cell": np.concatenate(cells),
-            "shifts": np.concatenate(shifts),
-            "unit_shifts": np.concatenate(unit_shifts),
+            "cell": edges.cell.reshape(-1, 3),
+            "shifts": edges.shifts,
+            "unit_shifts": edges.unit_shifts,
         }
         indices = {
-            "edge_index": np.concatenate(
-                [part + start for part, start in zip(edges, ends[:-1], strict=True)], axis=1
-            ),
-            "batch": np.repeat(np.arange(len(structures)), np.diff(ends)),
+            "edge_index": edges.pairs,
+            "batch": structure_of_atom,
             "ptr": ends,
             "head": np.full(len(structures), self._head),
         }
@@ -169,6 +178,15 @@ class MACEModels:
         return {k: torch.as_tensor(v, dtype=self._dtype, **place) for k, v in graph.items()} | {
             k: torch.as_tensor(v, dtype=torch.int64, **place) for k, v in indices.items()
         }
+
+    def _edges(self, atoms: Atoms) -> Edges:
+        from mace.data.neighborhood import get_neighborhood
+
+        return Edges(
+            *get_neighborhood(
+                atoms.positions, self._cutoff, tuple(map(bool, atoms.pbc)), atoms.cell.array.copy()
+            )
+        )
 
 
 def load(path: Path, device: str = "cpu") -> Any:

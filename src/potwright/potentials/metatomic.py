@@ -16,10 +16,11 @@ from ase import Atoms
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.potentials.batching import BatchedEvaluator, BatchValues
-from potwright.potentials.devices import resolve_device
+from potwright.potentials.devices import compiled_as_it_is, resolve_device
 
 EXTENSIONS = "extensions"
 """Folder beside a model file with the compiled code that it needs, if it needs any."""
+SKIN_ANGSTROM = 2.0
 FEATURES = ("feature", "features")
 
 
@@ -102,7 +103,11 @@ class MetatomicModels:
                 for options in model.requested_neighbor_lists():
                     if not any(options == other for other in requested):
                         requested.append(options)
-            self._neighbours = [vesin.metatomic.NeighborList(o, "angstrom") for o in requested]
+            # a skin serves one structure that moves, and costs where each is another one
+            self._neighbours, self._neighbours_of_one = (
+                [vesin.metatomic.NeighborList(o, "angstrom", skin=skin) for o in requested]
+                for skin in (0.0, SKIN_ANGSTROM)
+            )
         for path, one in zip(paths, known, strict=True):
             if one.dtype != known[0].dtype:
                 raise InputError(
@@ -148,7 +153,7 @@ class MetatomicModels:
                 structures, torch.split(strained, sizes), torch.bmm(cells, deformation), strict=True
             )
         ]
-        for neighbours in self._neighbours:
+        for neighbours in self._neighbours_of_one if len(systems) == 1 else self._neighbours:
             neighbours.add_neighbor_list(systems)
         return Batch(systems, positions, strain, torch.as_tensor(volume, **place))
 
@@ -157,7 +162,7 @@ class MetatomicModels:
         import torch
 
         name = self._energy[member]
-        with quiet():
+        with quiet(), compiled_as_it_is(self._device):
             asked = _asking(name, unit="eV", sample_kind="system")
             out = self._models[member](batch.systems, asked, check_consistency=False)
         energy = out[name].block().values[:, 0]
@@ -190,7 +195,7 @@ class MetatomicModels:
                 "this model has no output 'feature', hence no descriptors; use a rule or method "
                 "that needs none"
             )
-        with quiet(), torch.no_grad():
+        with quiet(), compiled_as_it_is(self._device), torch.no_grad():
             asked = _asking(self._feature, sample_kind="atom")
             out = self._models[0](batch.systems, asked, check_consistency=False)
         block = out[self._feature].block()

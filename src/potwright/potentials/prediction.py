@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 # workers to end at about the same time
 ATOMS_PER_PIECE = 8000
 STRUCTURES_PER_PIECE = 1000
-KEPT = "predictions.h5"
+WHOLE, PART = "predictions", "part"
 
 
 class Work(NamedTuple):
@@ -182,10 +182,10 @@ def predict_stored(
     if known:
         logger.info("%d structures are predicted, %d are missing", known, count)
     for _, found in computed(predict, pieces, executor, "committee evaluation"):
-        found.write(folder / f"part-{_name(found.id)}.h5")
+        found.write(folder / f"{PART}-{_name(found.id)}.h5")
     sizes = [pes.n_atoms[rows] for pes, rows in zip(sources, wanted, strict=True)]
     _Kept(folder).gather(np.concatenate(ids), np.concatenate(sizes), len(work.paths))
-    return Predictions.read(folder / KEPT)
+    return Predictions.read(folder / f"{WHOLE}-{_name(np.concatenate(ids))}.h5")
 
 
 def content_of(checksums: Sequence[str], backend: str, release: str) -> str:
@@ -199,11 +199,10 @@ class _Kept:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        whole = folder / KEPT
-        self._parts = sorted(folder.glob("part-*.h5"))
-        self._files = [
-            Predictions.read(path) for path in ([whole] if whole.is_file() else []) + self._parts
+        self._paths = [
+            path for kind in (WHOLE, PART) for path in sorted(folder.glob(f"{kind}-*.h5"))
         ]
+        self._files = [Predictions.read(path) for path in self._paths]
         ids = [file.id for file in self._files]
         self._id = np.concatenate(ids) if ids else np.empty(0, dtype="<U32")
         self._file = np.repeat(np.arange(len(ids)), [len(i) for i in ids])
@@ -215,16 +214,20 @@ class _Kept:
         return self._find(ids) < 0
 
     def gather(self, ids: np.ndarray, sizes: np.ndarray, members: int) -> None:
-        """Make one file of these structures in this order, and remove the parts."""
-        whole = self._folder / KEPT
+        """Make one file of these structures in this order, and remove the others.
+
+        Its name says what it holds: no file is ever replaced, since somebody may still read it.
+        """
+        whole = self._folder / f"{WHOLE}-{_name(ids)}.h5"
         found = self._find(ids)
-        if self._parts or not whole.is_file() or not np.array_equal(self._files[0].id, ids):
+        if not whole.is_file():
             offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
             cuts = np.arange(0, len(ids), STRUCTURES_PER_PIECE)
             pieces = (self._taken(found[cut : cut + STRUCTURES_PER_PIECE]) for cut in cuts)
             write_pieces(whole, ids, offsets, members, pieces)
-        for part in self._parts:
-            part.unlink()
+        for path in self._paths:
+            if path != whole:
+                path.unlink()
 
     def _taken(self, places: np.ndarray) -> Predictions:
         files = self._file[places]

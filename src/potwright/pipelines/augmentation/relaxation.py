@@ -66,7 +66,7 @@ def _relax_one(parameters: RelaxationParameters, crystal: Atoms) -> Atoms:
 
     atoms = crystal.copy()
     committee = load_committee(str(parameters.committee))
-    atoms.calc = committee.calculator(device=parameters.device)
+    atoms.calc = committee.calculator(calibration={}, device=parameters.device)
     limit = parameters.max_force_ev_per_angstrom
     taken = -1  # the first item is the state before any step
     for taken, _ in enumerate(relaxation(atoms, 3, 0.0, limit, parameters.steps).steps):
