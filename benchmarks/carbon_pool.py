@@ -98,7 +98,7 @@ MODEL: dict[str, Any] = {
     "default_dtype": "float32",
 }
 DYNAMICS: dict[str, Any] = {
-    "n_starts": 60,
+    "n_starts": 78,
     "timestep_fs": 1.0,
     "duration_ps": 0.32,
     "frame_interval_ps": 0.04,
