@@ -3,8 +3,8 @@
 Selection rules differ by little, and networks take hours to say by how much. Here everything is the
 same (held-out groups, sizes, audit, thresholds, stage functions) but the potential: committees of
 three ridge regressions on moments of the neighbour density, each on random 70 % of the features,
-with random weights of the structures. To find out which rules are worth the time of networks; what it
-says of them is not what networks need to say.
+with random weights of the structures. To find out which rules are worth the time of networks; what
+networks say of them may be something else.
 
 Run: python benchmarks/label_efficiency_screening.py --pool FILE … [--seeds N] [--rules RULE …]
 """
