@@ -118,7 +118,7 @@ class Trained:
                 np.save(file, found.astype(np.float32))
         return np.load(path)
 
-    def descriptors(self, pes: PESData, executor: Any = None) -> np.ndarray:
+    def descriptors(self, pes: PESData, executor: Any = None, device: str = "cpu") -> np.ndarray:
         """Those of ``pes``, from the cache; what a selection rule asks for."""
         starts, ends = self.data.offsets[:-1], self.data.offsets[1:]
         parts = [self._descriptors[starts[i] : ends[i]] for i in self.data.index_of(pes.id)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import ase.io
 import numpy as np
 import pandas as pd
@@ -17,7 +19,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 COUNT = 16
 LABELLED = {
-    "type": "potwright.datasets.StructuresDataset",
     "filepath": "data/01_raw/labelled.extxyz",
     "labels": "REF_",
 }
@@ -60,10 +61,9 @@ def begun(make, tmp_path_factory):
     project = make(tmp_path_factory.mktemp("labels") / "project")
     raw = project.folder / "data" / "01_raw"
     ase.io.write(raw / "labelled.extxyz", [labelled_by_hand(atoms) for atoms in structures()])
-    project.configure({"initial_structures": LABELLED, "initial_labels": LABELLED}, name="catalog")
-    project.configure(
-        {"augmentation": {"enabled": False}, "labelling": {"levels": {"here": EMT_HERE}}}
-    )
+    shutil.rmtree(raw / "structures")
+    project.configure({"initial_labels": LABELLED}, name="catalog")
+    project.configure({"labelling": {"levels": {"here": EMT_HERE}}})
     set_engine(project, {"type": "imported", "name": "EMT of mine"})
     project.succeed("campaign", "run", "--max-iterations", "1")
     return project

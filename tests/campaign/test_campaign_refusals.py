@@ -89,7 +89,7 @@ def with_a_flat_cell(folder):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (without_structures, "no structures found in"),
+        (without_structures, "no structures found to begin with"),
         (with_an_unreadable_file, "torn.xyz: ASE cannot read this file"),
         (with_an_unknown_format, "notes.docx: "),
         (with_an_unknown_element, "does not know Fe, found in iron.xyz"),

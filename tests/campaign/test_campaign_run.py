@@ -120,6 +120,24 @@ def test_status_tells_of_each_iteration(finished):
     assert finished.records()[1]["run_id"] in output
 
 
+def test_a_committee_is_handed_over_with_its_calibration_and_a_card(finished, tmp_path):
+    first = finished.records()[0]["run_id"]
+    output = finished.succeed("campaign", "export", str(tmp_path / "first"), "--iteration", "1")
+    assert "Committee of iteration 1" in output
+    card = (tmp_path / "first" / "README.md").read_text()
+    labelled = finished.structures("labelled_structures.h5", first)
+    training = int((labelled.split == "training").sum())
+    for words in (first, "counted.CountedEMT", f"| training | {training} |", "## How good it is"):
+        assert words in card, words
+    committee = load_committee(tmp_path / "first")
+    assert committee.calibration == finished.document("calibration.json", first)
+    assert committee.content == load_committee(finished.path("committee", first)).content
+    status, output = finished.kedro("campaign", "export", str(tmp_path / "first"))
+    assert status == 1 and "is there already" in output and "Traceback" not in output
+    status, output = finished.kedro("campaign", "export", str(tmp_path / "x"), "--iteration", "9")
+    assert status == 1 and "no iteration 9; it has begun: 1, 2" in output
+
+
 def test_the_plan_of_a_campaign_under_way_is_what_it_selected(finished_copy):
     """The time follows from the labels that there are; nothing is saved, and no trial run read."""
     second = finished_copy.records()[1]["run_id"]

@@ -98,7 +98,7 @@ def test_no_structures_is_a_mistake_that_says_what_to_do(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere", tmp_path / "*.cif"):
         message = refusal(path)
         assert f"no structures found in {path}" in message
-        assert "initial_structures" in message
+        assert "in the catalog" in message
         assert not StructuresDataset(filepath=str(path)).exists()
 
 
@@ -155,13 +155,6 @@ def test_labels_that_files_bring_are_kept(tmp_path):
     assert not load(tmp_path, labels="none").has_labels.any()
 
 
-def test_there_may_be_no_structures_on_purpose():
-    dataset = StructuresDataset(filepath=None)
-    assert len(dataset.load()) == 0
-    assert not dataset.exists()
-    assert dataset.preview()["data"] == []
-
-
 def test_the_users_files_are_never_written(folder):
     dataset = StructuresDataset(filepath=str(folder))
     with pytest.raises(DatasetError, match="read-only"):
@@ -174,6 +167,10 @@ def test_what_is_optional_may_be_absent(tmp_path):
         assert len(dataset.load()) == 0
         assert dataset.preview()["data"] == []
         assert not dataset.exists()
+
+
+def test_a_file_that_is_named_is_not_optional(tmp_path):
+    assert "no structures found in" in refusal(tmp_path / "mine.extxyz", optional=True)
 
 
 def test_arguments_for_a_reader_go_to_the_files_that_they_name(folder):

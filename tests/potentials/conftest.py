@@ -150,13 +150,34 @@ def untrained(architecture: str, seed: int, folder: Path) -> MetatomicPotential:
     return MetatomicPotential(folder / "model.pt")
 
 
-@pytest.fixture(scope="session", params=["soap_bpnn", "pet"])
-def metatomic_committee(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Committee:
-    folder = tmp_path_factory.mktemp(request.param)
-    members = [untrained(request.param, seed, folder / str(seed)) for seed in (1, 2)]
-    return Committee(tuple(members))
+def two_untrained(architecture: str, folder: Path) -> Committee:
+    return Committee(tuple(untrained(architecture, seed, folder / str(seed)) for seed in (1, 2)))
+
+
+@pytest.fixture(scope="session")
+def soap_bpnn(tmp_path_factory: pytest.TempPathFactory) -> Committee:
+    return two_untrained("soap_bpnn", tmp_path_factory.mktemp("soap_bpnn"))
+
+
+@pytest.fixture(scope="session")
+def pet(tmp_path_factory: pytest.TempPathFactory) -> Committee:
+    return two_untrained("pet", tmp_path_factory.mktemp("pet"))
+
+
+@pytest.fixture(params=["soap_bpnn", "pet"])
+def metatomic_committee(request: pytest.FixtureRequest) -> Committee:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["committee", "soap_bpnn"], ids=["mace", "soap_bpnn"])
+def invariant_committee(request: pytest.FixtureRequest) -> Committee:
+    """Of each backend, an architecture whose energy is the same in any orientation."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["committee", "soap_bpnn", "pet"], ids=["mace", "soap_bpnn", "pet"])
+def any_committee(request: pytest.FixtureRequest) -> Committee:
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture

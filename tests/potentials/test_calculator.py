@@ -50,29 +50,29 @@ def symmetric(u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("index", [1, 2, 3])
 def test_forces_are_the_gradient_of_the_energy(
-    committee: Committee, mixture: list[Atoms], index: int
+    any_committee: Committee, mixture: list[Atoms], index: int
 ) -> None:
     atoms = mixture[index]
-    atoms.calc = committee.calculator()
+    atoms.calc = any_committee.calculator()
     forces = atoms.get_forces()
     displaced = []
     for component in range(3 * len(atoms)):
         for sign in (1, -1):
             displaced.append(atoms.copy())
             displaced[-1].positions.flat[component] += sign * STEP
-    plus, minus = energies(committee, displaced).reshape(-1, 2).T
+    plus, minus = energies(any_committee, displaced).reshape(-1, 2).T
     np.testing.assert_allclose(forces.ravel(), -(plus - minus) / (2 * STEP), atol=1e-6)
-    assert np.abs(forces).max() > 0.1
+    assert np.abs(forces).max() > 1e-3
 
 
 def test_stress_of_a_crystal_is_the_derivative_of_its_energy(
-    committee: Committee, mixture: list[Atoms]
+    any_committee: Committee, mixture: list[Atoms]
 ) -> None:
     atoms = mixture[3]
-    for stress in stresses(committee, atoms):
+    for stress in stresses(any_committee, atoms):
         for i, j in combinations_with_replacement(range(3), 2):
             tensor = symmetric(np.eye(3)[i], np.eye(3)[j])
-            assert stress[i, j] == pytest.approx(derivative(committee, atoms, tensor), abs=1e-7)
+            assert stress[i, j] == pytest.approx(derivative(any_committee, atoms, tensor), abs=1e-7)
         assert np.abs(stress).max() > 1e-3
 
 
@@ -101,7 +101,7 @@ def with_cartesian_axes_in_order(atoms: Atoms, order: list[int]) -> Atoms:
     ],
 )
 def test_in_plane_stress_of_a_sheet_is_the_derivative_of_its_energy_wherever_it_lies(
-    committee: Committee,
+    invariant_committee: Committee,
     mixture: list[Atoms],
     height: float,
     vectors: list[int],
@@ -114,29 +114,32 @@ def test_in_plane_stress_of_a_sheet_is_the_derivative_of_its_energy_wherever_it_
     atoms = with_cartesian_axes_in_order(with_lattice_vectors_in_order(atoms, vectors), axes)
     assert atoms.pbc.sum() == 2
     in_plane = [np.eye(3)[i] for i in range(3) if axes[i] != 2]
-    (expected, _) = stresses(committee, original)
-    for stress in stresses(committee, atoms):
+    (expected, _) = stresses(invariant_committee, original)
+    for stress in stresses(invariant_committee, atoms):
         np.testing.assert_allclose(stress, expected[np.ix_(axes, axes)], atol=1e-10)
         for u, v in combinations_with_replacement(in_plane, 2):
-            numerical = derivative(committee, atoms, symmetric(u, v))
+            numerical = derivative(invariant_committee, atoms, symmetric(u, v))
             assert u @ stress @ v == pytest.approx(numerical, abs=1e-8)
     assert np.abs(expected[:2, :2]).max() > 1e-3
 
 
 def test_stress_times_thickness_of_a_sheet_does_not_depend_on_the_vacuum(
-    committee: Committee, mixture: list[Atoms]
+    any_committee: Committee, mixture: list[Atoms]
 ) -> None:
     thin, thick = mixture[2].copy(), mixture[2].copy()
     thick.cell[2, 2] = 17.0
-    (stress_thin, _), (stress_thick, _) = stresses(committee, thin), stresses(committee, thick)
+    (stress_thin, _), (stress_thick, _) = (
+        stresses(any_committee, thin),
+        stresses(any_committee, thick),
+    )
     np.testing.assert_allclose(
         stress_thin * thin.cell[2, 2], stress_thick * thick.cell[2, 2], atol=1e-9
     )
 
 
-def test_a_molecule_has_no_stress(committee: Committee, mixture: list[Atoms]) -> None:
+def test_a_molecule_has_no_stress(any_committee: Committee, mixture: list[Atoms]) -> None:
     atoms = mixture[1]
-    atoms.calc = committee.calculator()
+    atoms.calc = any_committee.calculator()
     assert np.isfinite(atoms.get_potential_energy())
     with pytest.raises(PropertyNotImplementedError):
         atoms.get_stress()
@@ -144,12 +147,12 @@ def test_a_molecule_has_no_stress(committee: Committee, mixture: list[Atoms]) ->
 
 @pytest.mark.parametrize("index", range(6))
 def test_calculator_and_predictions_say_the_same(
-    committee: Committee, mixture: list[Atoms], index: int
+    any_committee: Committee, mixture: list[Atoms], index: int
 ) -> None:
     atoms = mixture[index]
-    found = committee.predict(PESData.from_atoms([atoms]))
+    found = any_committee.predict(PESData.from_atoms([atoms]))
     spread = property_uncertainties(found)
-    atoms.calc = committee.calculator()
+    atoms.calc = any_committee.calculator()
     assert atoms.get_potential_energy() == pytest.approx(found.energy.mean(), rel=1e-12)
     np.testing.assert_allclose(atoms.get_forces(), found.forces.mean(axis=0), atol=1e-12)
     results = atoms.calc.results

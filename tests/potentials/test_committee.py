@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from potwright.errors import InputError
 from potwright.execution import LocalExecutor
 from potwright.pes import PESData
-from potwright.potentials import Committee, load_committee
+from potwright.potentials import Committee, load_committee, prediction
 from potwright.uncertainty import property_uncertainties
 
 pytestmark = pytest.mark.slow
@@ -46,69 +46,89 @@ def test_members_differ(committee: Committee, mixture: list[Atoms]) -> None:
 
 @pytest.mark.parametrize("index", [0, 2])
 def test_rotation_turns_forces_and_stress_and_nothing_else(
-    committee: Committee, mixture: list[Atoms], index: int
+    invariant_committee: Committee, mixture: list[Atoms], index: int
 ) -> None:
     turned, matrix = rotated(mixture[index])
-    energy, forces, stress = predict(committee, mixture[index])
+    energy, forces, stress = predict(invariant_committee, mixture[index])
     # PESData keeps coordinates to 1e-8 Å, in any orientation: hence the tolerances
-    energy_turned, forces_turned, stress_turned = predict(committee, turned)
+    energy_turned, forces_turned, stress_turned = predict(invariant_committee, turned)
     np.testing.assert_allclose(energy_turned, energy, atol=1e-6)
     np.testing.assert_allclose(forces_turned, forces @ matrix.T, atol=1e-6)
     np.testing.assert_allclose(stress_turned, matrix @ stress @ matrix.T, atol=1e-7)
     # the six Voigt components count shear once: only the disagreement of stress depends on axes
-    before, after = disagreement(committee, mixture[index]), disagreement(committee, turned)
+    before, after = (
+        disagreement(invariant_committee, mixture[index]),
+        disagreement(invariant_committee, turned),
+    )
     np.testing.assert_allclose(after[:2], before[:2], atol=1e-6)
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_translation_and_wrapping_change_nothing(
-    committee: Committee, mixture: list[Atoms], index: int
+    any_committee: Committee, mixture: list[Atoms], index: int
 ) -> None:
     moved = mixture[index].copy()
     moved.positions += [1.7, -4.2, 0.9]
     moved.wrap()
     for before, after in zip(
-        predict(committee, mixture[index]), predict(committee, moved), strict=True
+        predict(any_committee, mixture[index]), predict(any_committee, moved), strict=True
     ):
         np.testing.assert_allclose(after, before, atol=1e-9)
-    before, after = disagreement(committee, mixture[index]), disagreement(committee, moved)
+    before, after = disagreement(any_committee, mixture[index]), disagreement(any_committee, moved)
     np.testing.assert_allclose(after, before, atol=1e-9)
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_the_order_of_atoms_changes_nothing(
-    committee: Committee, mixture: list[Atoms], index: int
+    any_committee: Committee, mixture: list[Atoms], index: int
 ) -> None:
     order = np.random.default_rng(5).permutation(len(mixture[index]))
-    energy, forces, stress = predict(committee, mixture[index])
-    energy_p, forces_p, stress_p = predict(committee, mixture[index][order])
+    energy, forces, stress = predict(any_committee, mixture[index])
+    energy_p, forces_p, stress_p = predict(any_committee, mixture[index][order])
     np.testing.assert_allclose(energy_p, energy, atol=1e-9)
     np.testing.assert_allclose(forces_p, forces[:, order], atol=1e-9)
     np.testing.assert_allclose(stress_p, stress, atol=1e-9)
     np.testing.assert_allclose(
-        disagreement(committee, mixture[index][order]),
-        disagreement(committee, mixture[index]),
+        disagreement(any_committee, mixture[index][order]),
+        disagreement(any_committee, mixture[index]),
         atol=1e-9,
     )
 
 
-def test_atoms_too_far_apart_to_interact_feel_nothing(committee: Committee) -> None:
+@pytest.mark.parametrize("index", [0, 2])
+def test_disagreement_does_not_depend_on_the_size_of_the_cell(
+    any_committee: Committee, mixture: list[Atoms], index: int
+) -> None:
+    once = mixture[index]
+    twice = once.repeat((2, 3, 1))
+    np.testing.assert_allclose(
+        disagreement(any_committee, twice), disagreement(any_committee, once), atol=1e-8
+    )
+    energy, forces, stress = predict(any_committee, once)
+    energy_twice, forces_twice, stress_twice = predict(any_committee, twice)
+    np.testing.assert_allclose(energy_twice, 6 * energy, atol=1e-6)
+    np.testing.assert_allclose(forces_twice, np.tile(forces, (1, 6, 1)), atol=1e-7)
+    np.testing.assert_allclose(stress_twice, stress, atol=1e-8)
+
+
+def test_atoms_too_far_apart_to_interact_feel_nothing(any_committee: Committee) -> None:
     pair = Atoms("CuAu", positions=[[0, 0, 0], [9, 0, 0]])
-    energy, forces, _ = predict(committee, pair)
-    alone = [predict(committee, Atoms(symbol))[0] for symbol in ("Cu", "Au")]
+    energy, forces, _ = predict(any_committee, pair)
+    alone = [predict(any_committee, Atoms(symbol))[0] for symbol in ("Cu", "Au")]
     np.testing.assert_allclose(energy, alone[0] + alone[1], atol=1e-10)
     np.testing.assert_array_equal(forces, 0)
 
 
 def test_workers_predict_what_this_process_predicts(
-    committee: Committee, mixture: list[Atoms]
+    committee: Committee, mixture: list[Atoms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(prediction, "ATOMS_PER_PIECE", 100)
     copies = [atoms.copy() for atoms in mixture for _ in range(9)]
     for seed, atoms in enumerate(copies):
         atoms.rattle(0.02, seed=seed)
     pes = PESData.from_atoms(copies)
     here = committee.predict(pes)
-    there = committee.predict(pes, LocalExecutor(workers=2))
+    there = committee.predict_stored(tmp_path, [pes], LocalExecutor(workers=2))
     np.testing.assert_array_equal(there.id, pes.id)
     np.testing.assert_array_equal(there.offsets, pes.offsets)
     for name in ("energy", "forces", "stress"):

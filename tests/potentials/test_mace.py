@@ -12,7 +12,8 @@ from potwright.errors import InputError
 from potwright.geometry import engine_pbc
 from potwright.pes import PESData
 from potwright.potentials import Committee
-from potwright.potentials.mace import ATOMS_PER_BATCH, MACEPotential, evaluator
+from potwright.potentials.batching import ATOMS_PER_BATCH
+from potwright.potentials.mace import MACEPotential, evaluator
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +75,7 @@ def test_the_order_of_structures_and_their_batches_do_not_matter(committee: Comm
     structures = [bulk("Cu", a=3.7, cubic=True).repeat((2, 2, 1 + i % 3)) for i in range(50)]
     for seed, atoms in enumerate(structures):
         atoms.rattle(0.1, seed=seed)
-    assert sum(map(len, structures)) > ATOMS_PER_BATCH
+    assert sum(map(len, structures)) > ATOMS_PER_BATCH["cpu"]
     evaluate = evaluator([member.path for member in committee.members], "cpu")
     order = np.random.default_rng(0).permutation(len(structures))
     one, other = evaluate(structures), evaluate([structures[i] for i in order])

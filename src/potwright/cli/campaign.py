@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from kedro.framework.cli.utils import env_option
 from kedro.framework.startup import ProjectMetadata
@@ -66,6 +68,29 @@ def campaign_plan(metadata: ProjectMetadata, timed_labels: int, env: str | None)
     from potwright.campaign_plan import print_plan
 
     print_plan(Campaign(metadata.project_path, env), timed_labels)
+
+
+@campaign.command("export")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--iteration",
+    "number",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Whose committee; by default that of the last completed iteration.",
+)
+@env_option
+@click.pass_obj
+@readable
+def campaign_export(
+    metadata: ProjectMetadata, folder: Path, number: int | None, env: str | None
+) -> None:
+    """Write the committee, its calibration, files for LAMMPS and a card into a new FOLDER."""
+    from potwright.campaign import Campaign
+    from potwright.campaign_export import export_iteration
+
+    iteration = export_iteration(Campaign(metadata.project_path, env), folder, number)
+    click.echo(f"Committee of iteration {iteration.number} written to {folder}; see its README.md")
 
 
 @campaign.command("iterate", hidden=True)

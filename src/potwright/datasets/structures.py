@@ -26,7 +26,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
     ----------
     filepath
         A folder (all its files but README and hidden ones), a file, or a pattern such as
-        ``data/01_raw/*.cif``. A file may hold several structures. None: there are no structures.
+        ``data/01_raw/*.cif``. A file may hold several structures.
     pbc
         Which directions are really periodic, by file name or pattern, for formats that cannot say
         it (CIF and POSCAR always read as periodic in all three):
@@ -34,7 +34,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
     labels
         Where existing labels are; see :meth:`potwright.pes.PESData.from_atoms`.
     optional
-        Whether there may be no files; no structures are loaded then.
+        Whether the folder or pattern may hold no files; no structures are loaded then.
     read_arguments
         What ``ase.io.read`` is told beyond the file, by file name or pattern:
         ``{"*.lammpstrj": {"specorder": ["Mo", "Te"]}}``.
@@ -45,7 +45,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
     def __init__(
         self,
         *,
-        filepath: str | None,
+        filepath: str,
         pbc: dict[str, list[bool]] | None = None,
         labels: str = "calculator",
         optional: bool = False,
@@ -62,7 +62,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
     @property
     def filepath(self) -> str:
         """Where the structures are."""
-        return self._filepath or ""
+        return self._filepath
 
     def load(self) -> PESData:
         """Read all files, in the order of their names.
@@ -72,15 +72,13 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
         InputError
             If there are none, or one cannot be read; the message names it.
         """
-        if self._filepath is None:
-            return PESData.empty()
         files = self._files()
-        if not files and self._optional:
+        if not files and self._optional and not self._is_one_file():
             return PESData.empty()
         if not files:
             raise InputError(
                 f"no structures found in {self._filepath}; put files that ASE reads there (CIF, "
-                "POSCAR, extxyz, …), or change 'filepath' of 'initial_structures' in the catalog"
+                "POSCAR, extxyz, …), or change 'filepath' of this dataset in the catalog"
             )
         for key, given in (("pbc", self._pbc), ("read_arguments", self._read_arguments)):
             for pattern in given:
@@ -96,8 +94,6 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
         raise DatasetError("The user's structures are read-only.")
 
     def _files(self) -> list[Path]:
-        if self._filepath is None:
-            return []
         root = Path(self._filepath)
         found = (
             root.rglob("*")
@@ -110,9 +106,13 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
             if file.is_file() and not any(fnmatch.fnmatch(file.name, p) for p in NOT_STRUCTURES)
         )
 
+    def _is_one_file(self) -> bool:
+        """Whether a file is named, which somebody did who has it."""
+        return bool(Path(self._filepath).suffix) and not glob.has_magic(self._filepath)
+
     def _name(self, file: Path) -> str:
         """The file as sources call it: below the folder, or the part without wildcards."""
-        root = Path(self.filepath)
+        root = Path(self._filepath)
         if not root.is_dir():
             fixed = itertools.takewhile(lambda part: not glob.has_magic(part), root.parts[:-1])
             root = Path(*fixed)

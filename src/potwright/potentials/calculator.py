@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
+from potwright.errors import InputError
 from potwright.geometry import engine_pbc
+from potwright.potentials.error_bars import ErrorBars, UncertaintyWarning
 
 if TYPE_CHECKING:
-    from potwright.potentials.protocol import Evaluator
+    from potwright.potentials.protocol import Evaluator, MemberValues
 
 
 class CommitteeCalculator(Calculator):
-    """Energy, forces and stress of the committee mean, with the members' disagreement.
+    """Energy, forces and stress of a committee, with the members' disagreement and error bars.
 
     A structure that is periodic in some direction is evaluated as periodic in all, in the cell it
     has: give it vacuum along the others. ``results`` also holds
@@ -23,25 +26,51 @@ class CommitteeCalculator(Calculator):
     - ``energy_disagreement`` (eV/atom), ``forces_disagreement`` (N,) (eV/Å, per atom),
       ``stress_disagreement`` (eV/Å³): the spread of the members (paper, Eq. 1);
     - with a calibration: ``energy_uncertainty`` (eV/atom), ``forces_uncertainty`` (N,) (eV/Å) and
-      ``stress_uncertainty`` (eV/Å³), the disagreement times the calibrated factor: the expected
-      error of the mean, in the root-mean-square sense.
+      ``stress_uncertainty`` (eV/Å³), the error bar of the value that is returned.
+      :attr:`meaning` says in words what each of them is.
 
     Parameters
     ----------
     evaluator
         The members.
-    factors
-        Calibrated factors by property: ``energy``, ``forces`` (per atom), ``stress``.
+    error_bars
+        From a calibration, see :func:`~potwright.potentials.error_bars.error_bars`. Where they
+        should not be believed, an :class:`UncertaintyWarning` says so once.
+    member
+        Return this member's values; by default those of the committee mean.
+
+    Attributes
+    ----------
+    meaning
+        Of the error bars of ``energy``, ``forces`` and ``stress``, in words.
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
     def __init__(
-        self, evaluator: Evaluator, factors: dict[str, float] | None = None, **kwargs: Any
+        self,
+        evaluator: Evaluator,
+        error_bars: ErrorBars | None = None,
+        member: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        error_bars = error_bars or ErrorBars()
         self._evaluator = evaluator
-        self._factors = factors or {}
+        self._bars = error_bars.bars
+        self._member = member
+        self.meaning = dict(error_bars.meaning)
+        if member is not None:
+            for name, bar in self._bars.items():
+                how = "in quadrature" if bar.level is None else "added"
+                self.meaning[name] += f"; of member {member}: its distance from the mean {how}"
+        if error_bars.doubts:
+            warnings.warn(
+                "error bars of this committee that should not be believed: "
+                + "; ".join(error_bars.doubts),
+                UncertaintyWarning,
+                stacklevel=3,
+            )
 
     def calculate(
         self,
@@ -53,17 +82,57 @@ class CommitteeCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         seen = self.atoms.copy()
         seen.pbc = engine_pbc(seen.pbc)
-        energy, forces, stress = self._evaluator([seen])
-        mean = float(energy.mean())
-        self.results = {"energy": mean, "free_energy": mean, "forces": forces.mean(axis=0)}
-        spread = {
-            "energy": energy.std() / len(seen),
-            "forces": np.sqrt(forces.var(axis=0).mean(axis=1)),
-        }
+        values = self._evaluator([seen])
+        returned = self._returned(values)
+        self.results = {"energy": float(returned["energy"]), "forces": returned["forces"]}
+        self.results["free_energy"] = self.results["energy"]
+        names = ["energy", "forces"]
         if seen.pbc.any():
-            self.results["stress"] = stress[:, 0].mean(axis=0)
-            spread["stress"] = np.sqrt(stress[:, 0].var(axis=0).mean())
-        for name, value in spread.items():
-            self.results[f"{name}_disagreement"] = value
-            if name in self._factors:
-                self.results[f"{name}_uncertainty"] = self._factors[name] * value
+            self.results["stress"] = returned["stress"]
+            names.append("stress")
+        for name in names:
+            spread, distance = _spread(name, values, returned[name], len(seen))
+            self.results[f"{name}_disagreement"] = spread
+            if name in self._bars:
+                bar = self._bars[name]
+                self.results[f"{name}_uncertainty"] = (
+                    bar.of_mean(spread) if self._member is None else bar.of_member(spread, distance)
+                )
+
+    def _returned(self, values: MemberValues) -> dict[str, np.ndarray]:
+        by_member = {
+            "energy": values.energy[:, 0],
+            "forces": values.forces,
+            "stress": values.stress[:, 0],
+        }
+        if self._member is None:
+            return {name: value.mean(axis=0) for name, value in by_member.items()}
+        return {name: value[self._member] for name, value in by_member.items()}
+
+
+def chosen_member(member: int | None, members: int) -> int | None:
+    """The member that is asked for.
+
+    Raises
+    ------
+    InputError
+        If there is no such member.
+    """
+    if member is not None and not 0 <= member < members:
+        raise InputError(f"member {member}: this committee has members 0 to {members - 1}")
+    return member
+
+
+def _spread(
+    name: str, values: MemberValues, returned: np.ndarray, atoms: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Disagreement of the members, and the distance of what is returned from their mean."""
+    if name == "energy":
+        energy = values.energy[:, 0]
+        return energy.std() / atoms, abs(returned - energy.mean()) / atoms
+    of_members = values.forces if name == "forces" else values.stress[:, 0]
+    offset = returned - of_members.mean(axis=0)
+    return (
+        np.sqrt(of_members.var(axis=0).mean(axis=-1)),
+        np.sqrt((offset**2).mean(axis=-1)),
+    )

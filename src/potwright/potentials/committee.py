@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from potwright.errors import InputError
-from potwright.execution import ExecutorParameters, run_tasks
+from potwright.execution import ExecutorParameters
 from potwright.files import complete_or_absent
 from potwright.pes import PESData
-from potwright.potentials.backends import BACKENDS, backend_of
-from potwright.potentials.calculator import CommitteeCalculator
-from potwright.potentials.devices import resolve_device
+from potwright.potentials import prediction
+from potwright.potentials.backends import backend_of
+from potwright.potentials.calculator import CommitteeCalculator, chosen_member
+from potwright.potentials.content import checksum
+from potwright.potentials.error_bars import error_bars, read_report
 from potwright.potentials.metatomic import EXTENSIONS
-from potwright.potentials.protocol import Evaluator, Potential
+from potwright.potentials.prediction import Pieces, Work
+from potwright.potentials.protocol import Potential
 from potwright.uncertainty import Predictions
 
 RECORD = "committee.json"
-STRUCTURES_PER_TASK = 32
+CALIBRATION = "calibration.json"
 
 
 @dataclass(frozen=True)
@@ -36,18 +40,40 @@ class Committee:
         The potentials.
     record
         What is known of them: backend, settings, seeds, data, learning curves.
+    calibration
+        The calibration report that belongs to them, if it came with them.
     """
 
     members: tuple[Potential, ...]
     record: dict[str, Any] = field(default_factory=dict)
+    calibration: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.members)
 
+    @property
+    def backend(self) -> str:
+        """Name of what the members are made with."""
+        return str(self.record.get("backend") or self.members[0].backend)
+
+    @property
+    def content(self) -> str:
+        """A name for what decides predictions: the members' files and what evaluates them."""
+        release = version(backend_of(self.backend).package)
+        checksums = [checksum(member.path) for member in self.members]
+        return prediction.content_of(checksums, self.backend, release)
+
+    # ---------------------------------------------------------------- many structures
+
     def predict(
-        self, pes: PESData, executor: ExecutorParameters | None = None, device: str = "auto"
+        self,
+        pes: PESData,
+        executor: ExecutorParameters | None = None,
+        device: str = "auto",
+        *,
+        atoms_per_batch: int | None = None,
     ) -> Predictions:
-        """All members' energies, forces and stresses of all structures.
+        """All members' energies, forces and stresses of all structures, in memory.
 
         Parameters
         ----------
@@ -57,9 +83,53 @@ class Committee:
             Where pieces of the work run; in this process if it is not given.
         device
             ``auto``, ``cpu``, ``cuda``, …
+        atoms_per_batch
+            Atoms that a model sees at a time; by default what suits the device.
+
+        Raises
+        ------
+        InputError
+            If the members do not know a species, or a file is not one of their backend's models.
         """
-        parts = _computed(_predict, self._tasks(pes, device), executor, "committee evaluation")
+        pieces = self._pieces(pes, device, atoms_per_batch)
+        found = dict(
+            prediction.computed(prediction.predict, pieces, executor, "committee evaluation")
+        )
+        parts = [found[i] for i in range(len(pieces))]
         return Predictions.concatenate(parts) if parts else Predictions.empty(len(self))
+
+    def predict_stored(
+        self,
+        workspace: Path,
+        structures: Sequence[PESData],
+        executor: ExecutorParameters | None = None,
+        device: str = "auto",
+        *,
+        atoms_per_batch: int | None = None,
+    ) -> Predictions:
+        """The same for any number of structures: what is predicted goes to disk at once.
+
+        What ``workspace`` already holds is not evaluated again, whether a run was killed or has
+        more structures than the one before.
+
+        Parameters
+        ----------
+        workspace
+            A folder that keeps the predictions of this committee, and forgets those of others.
+        structures
+            Containers of structures; one that occurs again counts where it occurs first. Those
+            that come from a file are read piece by piece.
+        executor, device, atoms_per_batch
+            As in :meth:`predict`.
+
+        Returns
+        -------
+        Predictions
+            In that order; arrays are read from the file when they are used.
+        """
+        return prediction.predict_stored(
+            self._work(device, atoms_per_batch), self.content, workspace, structures, executor
+        )
 
     def descriptors(
         self, pes: PESData, executor: ExecutorParameters | None = None, device: str = "auto"
@@ -71,117 +141,100 @@ class Committee:
 
         Parameters
         ----------
-        pes
-            S structures with N atoms in all.
-        executor
-            Where pieces of the work run; in this process if it is not given.
-        device
-            ``auto``, ``cpu``, ``cuda``, …
+        pes, executor, device
+            As in :meth:`predict`.
         """
-        parts = _computed(_describe, self._tasks(pes, device), executor, "descriptors")
-        return np.concatenate(parts) if parts else np.empty((0, 0))
+        pieces = self._pieces(pes, device, None)
+        found = dict(prediction.computed(prediction.describe, pieces, executor, "descriptors"))
+        return np.concatenate([found[i] for i in range(len(pieces))] or [np.empty((0, 0))])
 
-    @property
-    def backend(self) -> str:
-        """Name of what the members are made with."""
-        return str(self.record.get("backend") or self.members[0].backend)
-
-    def _tasks(self, pes: PESData, device: str) -> Iterator[_Task]:
+    def _work(self, device: str, atoms_per_batch: int | None) -> Work:
         paths = tuple(member.path for member in self.members)
-        for index, chunk in enumerate(pes.chunks(STRUCTURES_PER_TASK)):
-            yield _Task(self.backend, paths, chunk, device, index)
+        return Work(self.backend, paths, device, atoms_per_batch)
+
+    def _pieces(self, pes: PESData, device: str, atoms_per_batch: int | None) -> Pieces:
+        return Pieces(self._work(device, atoms_per_batch), [pes], [prediction.everything(pes)])
+
+    # ---------------------------------------------------------------- one structure
 
     def calculator(
-        self, calibration: str | Path | dict[str, Any] | None = None, device: str = "auto"
+        self,
+        calibration: str | Path | dict[str, Any] | None = None,
+        device: str = "auto",
+        *,
+        member: int | None = None,
     ) -> CommitteeCalculator:
-        """An ASE calculator of the committee mean.
+        """An ASE calculator of the committee mean or of one member.
 
         Parameters
         ----------
         calibration
             The ``calibration`` of an evaluation (the dictionary, or its JSON file); with it the
-            results hold calibrated uncertainties, see :class:`CommitteeCalculator`.
+            results hold error bars, see :class:`CommitteeCalculator`. By default the one that came
+            with the members; ``{}``: none.
         device
             ``auto``, ``cpu``, ``cuda``, …
+        member
+            Return this member's values, with their own error bars; by default those of the mean.
+
+        Raises
+        ------
+        InputError
+            If the calibration is that of another committee, or there is no such member.
         """
         if isinstance(calibration, str | Path):
-            calibration = dict(json.loads(Path(calibration).read_text()))
-        factors = calibrated_factors(calibration) if calibration else {}
-        paths = [member.path for member in self.members]
-        return CommitteeCalculator(BACKENDS[self.backend].evaluator(paths, device), factors)
+            calibration = read_report(calibration)
+        report = self.calibration if calibration is None else calibration
+        paths = [one.path for one in self.members]
+        return CommitteeCalculator(
+            backend_of(self.backend).evaluator(paths, device),
+            error_bars(report, len(self)),
+            chosen_member(member, len(self)),
+        )
+
+    # ---------------------------------------------------------------- on disk
 
     def save(self, folder: str | Path) -> None:
-        """Copy the members and the record into ``folder``, completely or not at all."""
-        names = [f"member_{i}{member.path.suffix}" for i, member in enumerate(self.members)]
+        """Copy the members and what is known of them into ``folder``, completely or not at all."""
         with complete_or_absent(folder) as temporary:
             temporary.mkdir()
-            for member, name in zip(self.members, names, strict=True):
-                shutil.copyfile(member.path, temporary / name)
-                extensions = member.path.parent / EXTENSIONS
-                if extensions.is_dir():  # the same compiled code for all members
-                    shutil.copytree(extensions, temporary / EXTENSIONS, dirs_exist_ok=True)
-            record = {**self.record, "backend": self.backend, "members": names}
-            (temporary / RECORD).write_text(json.dumps(record, indent=2))
+            self.copy_into(temporary)
+
+    def copy_into(self, folder: Path) -> list[str]:
+        """Copy the members and what is known of them into a folder; the members' names there."""
+        names = [f"member_{i}{member.path.suffix}" for i, member in enumerate(self.members)]
+        for member, name in zip(self.members, names, strict=True):
+            shutil.copyfile(member.path, folder / name)
+            extensions = member.path.parent / EXTENSIONS
+            if extensions.is_dir():  # the same compiled code for all members
+                shutil.copytree(extensions, folder / EXTENSIONS, dirs_exist_ok=True)
+        record = {**self.record, "backend": self.backend, "members": names}
+        (folder / RECORD).write_text(json.dumps(record, indent=2))
+        if self.calibration:
+            (folder / CALIBRATION).write_text(json.dumps(self.calibration, indent=2))
+        return names
 
 
 def load_committee(path: str | Path) -> Committee:
-    """Open a committee that was saved.
+    """Open a committee that was saved; a calibration that lies beside it belongs to it.
 
     Raises
     ------
     InputError
-        If ``path`` is not such a folder, or of a backend that is not known.
+        If ``path`` is not such a folder, of a backend that is not known, or lacks a member.
     """
     folder = Path(path)
     if not (folder / RECORD).is_file():
         raise InputError(f"{folder}: not a committee (it holds no {RECORD})")
     record = json.loads((folder / RECORD).read_text())
     potential = backend_of(record).potential
-    return Committee(tuple(potential(folder / name) for name in record["members"]), record)
-
-
-def calibrated_factors(calibration: dict[str, Any]) -> dict[str, float]:
-    """The factor c of each property that could be calibrated (forces: per atom)."""
-    keys = {"energy": "c", "forces": "c_per_atom", "stress": "c"}
-    factors = {name: calibration["properties"][name][key] for name, key in keys.items()}
-    return {name: float(factor) for name, factor in factors.items() if factor is not None}
-
-
-@dataclass(frozen=True)
-class _Task:
-    backend: str
-    paths: tuple[Path, ...]
-    pes: PESData
-    device: str
-    index: int
-
-    def evaluator(self) -> Evaluator:
-        device = resolve_device(self.device, self.index)
-        return BACKENDS[self.backend].evaluator(self.paths, device)
-
-
-def _predict(task: _Task) -> Predictions:
-    values = task.evaluator()(task.pes.to_atoms(engine_pbc=True))
-    return Predictions(task.pes.id, task.pes.offsets, *values)
-
-
-def _describe(task: _Task) -> np.ndarray:
-    return task.evaluator().descriptors(task.pes.to_atoms(engine_pbc=True))
-
-
-def _computed(
-    function: Callable[[_Task], Any],
-    tasks: Iterator[_Task],
-    executor: ExecutorParameters | None,
-    description: str,
-) -> list[Any]:
-    """What becomes of all tasks, in their order."""
-    waiting = list(tasks)
-    if executor is None or len(waiting) < 2:
-        return [function(task) for task in waiting]
-    parts: dict[int, Any] = {}
-    for outcome in run_tasks(function, waiting, executor, description=description):
-        if outcome.error is not None:
-            raise RuntimeError(f"{description} failed: {outcome.error.message}")
-        parts[outcome.index] = outcome.value
-    return [parts[i] for i in range(len(waiting))]
+    members = tuple(potential(folder / name) for name in record["members"])
+    for member in members:
+        if not member.path.is_file():
+            raise InputError(f"{folder}: not a complete committee: {member.path.name} is missing")
+    calibration = folder / CALIBRATION
+    return Committee(
+        members,
+        record,
+        read_report(calibration) if calibration.is_file() else None,
+    )

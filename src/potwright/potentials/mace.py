@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import pickle
 import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -14,14 +15,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.potentials.batching import BatchedEvaluator, BatchValues
 from potwright.potentials.devices import resolve_device
 
-ATOMS_PER_BATCH = 1200
+EXPECTED = "mace_run_train leaves one as NAME.model (NAME_compiled.model is not one)"
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,30 @@ class MACEPotential:
         return energy[0], forces[0], stress[0]
 
 
-def evaluator(paths: Sequence[Path], device: str = "auto") -> BatchedEvaluator:
-    """The evaluator of these models; loaded once per process and device."""
+def evaluator(
+    paths: Sequence[Path], device: str = "auto", atoms_per_batch: int | None = None
+) -> BatchedEvaluator:
+    """The evaluator of these models; loaded once per process and device.
+
+    Raises
+    ------
+    InputError
+        If a file is not a MACE model, or the models differ in cutoff, species or precision.
+    """
     stamps = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
-    return _loaded(stamps, resolve_device(device))
+    return _evaluator(stamps, resolve_device(device), atoms_per_batch)
+
+
+@lru_cache(maxsize=4)
+def _evaluator(
+    stamps: tuple[tuple[str, int], ...], device: str, atoms_per_batch: int | None
+) -> BatchedEvaluator:
+    return BatchedEvaluator(_loaded(stamps, device), device, atoms_per_batch)
 
 
 @lru_cache(maxsize=2)
-def _loaded(stamps: tuple[tuple[str, int], ...], device: str) -> BatchedEvaluator:
-    return BatchedEvaluator(MACEModels([Path(path) for path, _ in stamps], device), ATOMS_PER_BATCH)
+def _loaded(stamps: tuple[tuple[str, int], ...], device: str) -> MACEModels:
+    return MACEModels([Path(path) for path, _ in stamps], device)
 
 
 @contextmanager
@@ -73,28 +88,28 @@ class MACEModels:
     """Models that share a cutoff and species, and therefore a graph."""
 
     def __init__(self, paths: Sequence[Path], device: str):
-        with quiet_import():
-            import mace.data  # noqa: F401 - models unpickle quietly once mace is imported
-            import torch
-
-            self._models = [
-                torch.load(path, map_location=device, weights_only=False) for path in paths
-            ]
+        self._models = [load(path, device) for path in paths]
         for model in self._models:
             model.eval()
             for parameter in model.parameters():
                 parameter.requires_grad = False
+        _refuse_unlike(paths, self._models)
         first = self._models[0]
         self._device = device
         self._dtype = next(first.parameters()).dtype
         self._cutoff = float(first.r_max)
         self._head = _head(getattr(first, "heads", None) or ["Default"])
-        self._species = np.array([int(z) for z in first.atomic_numbers])
+        self._numbers = np.array([int(z) for z in first.atomic_numbers])
 
     @property
     def members(self) -> int:
         """Number of models."""
         return len(self._models)
+
+    @property
+    def species(self) -> frozenset[int]:
+        """Atomic numbers that they know."""
+        return frozenset(self._numbers.tolist())
 
     def evaluate(self, batch: dict[str, Any], member: int) -> BatchValues:
         """Energy, forces and stress by one model."""
@@ -137,7 +152,7 @@ class MACEModels:
         numbers = np.concatenate([atoms.numbers for atoms in structures])
         graph = {
             "positions": np.concatenate([atoms.positions for atoms in structures]),
-            "node_attrs": self._one_hot(numbers),
+            "node_attrs": numbers[:, None] == self._numbers,
             "cell": np.concatenate(cells),
             "shifts": np.concatenate(shifts),
             "unit_shifts": np.concatenate(unit_shifts),
@@ -155,15 +170,47 @@ class MACEModels:
             k: torch.as_tensor(v, dtype=torch.int64, **place) for k, v in indices.items()
         }
 
-    def _one_hot(self, numbers: np.ndarray) -> np.ndarray:
-        """Species of each atom as MACE knows them, shape (N, species)."""
-        unknown = sorted(set(numbers.tolist()) - set(self._species.tolist()))
-        if unknown:
-            raise InputError(
-                f"the committee does not know {', '.join(chemical_symbols[z] for z in unknown)}; "
-                f"it was trained on {', '.join(chemical_symbols[z] for z in self._species)}"
-            )
-        return numbers[:, None] == self._species
+
+def load(path: Path, device: str = "cpu") -> Any:
+    """The model in a file.
+
+    Raises
+    ------
+    InputError
+        If it is not a MACE model.
+    """
+    with quiet_import():
+        import mace.data  # noqa: F401 - models unpickle quietly once mace is imported
+        import torch
+        from mace.modules import MACE
+
+        wrong = (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, LookupError)
+        try:
+            model = torch.load(path, map_location=device, weights_only=False)
+        except (*wrong, AttributeError, ImportError, TypeError) as error:
+            raise InputError(f"{path}: not a MACE model ({error}); {EXPECTED}") from error
+    if not isinstance(model, MACE):
+        raise InputError(f"{path}: not a MACE model, but a {type(model).__name__}; {EXPECTED}")
+    return model
+
+
+def _refuse_unlike(paths: Sequence[Path], models: Sequence[Any]) -> None:
+    """One graph serves all members, if they see the same of it."""
+    described = [
+        {
+            "cutoff": f"{float(model.r_max):g} Å",
+            "species": [int(z) for z in model.atomic_numbers],
+            "precision": str(next(model.parameters()).dtype),
+        }
+        for model in models
+    ]
+    for path, one in zip(paths, described, strict=True):
+        for name, value in one.items():
+            if value != described[0][name]:
+                raise InputError(
+                    f"{path} has {name} {value}, but {paths[0]} has {described[0][name]}: members "
+                    "of a committee share them; train them with the same settings"
+                )
 
 
 def _head(names: Sequence[str]) -> int:

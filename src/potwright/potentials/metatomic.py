@@ -12,16 +12,15 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.potentials.batching import BatchedEvaluator, BatchValues
 from potwright.potentials.devices import resolve_device
 
-ATOMS_PER_BATCH = 1200
 EXTENSIONS = "extensions"
 """Folder beside a model file with the compiled code that it needs, if it needs any."""
+FEATURES = ("feature", "features")
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,30 @@ class MetatomicPotential:
         return energy[0], forces[0], stress[0]
 
 
-def evaluator(paths: Sequence[Path], device: str = "auto") -> BatchedEvaluator:
-    """The evaluator of these models; loaded once per process and device."""
+def evaluator(
+    paths: Sequence[Path], device: str = "auto", atoms_per_batch: int | None = None
+) -> BatchedEvaluator:
+    """The evaluator of these models; loaded once per process and device.
+
+    Raises
+    ------
+    InputError
+        If a file is not an exported model, or one that Potwright cannot use.
+    """
     stamps = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
-    return _loaded(stamps, resolve_device(device))
+    return _evaluator(stamps, resolve_device(device), atoms_per_batch)
+
+
+@lru_cache(maxsize=4)
+def _evaluator(
+    stamps: tuple[tuple[str, int], ...], device: str, atoms_per_batch: int | None
+) -> BatchedEvaluator:
+    return BatchedEvaluator(_loaded(stamps, device), device, atoms_per_batch)
 
 
 @lru_cache(maxsize=2)
-def _loaded(stamps: tuple[tuple[str, int], ...], device: str) -> BatchedEvaluator:
-    models = MetatomicModels([Path(path) for path, _ in stamps], device)
-    return BatchedEvaluator(models, ATOMS_PER_BATCH)
+def _loaded(stamps: tuple[tuple[str, int], ...], device: str) -> MetatomicModels:
+    return MetatomicModels([Path(path) for path, _ in stamps], device)
 
 
 class Batch(NamedTuple):
@@ -74,39 +87,44 @@ class MetatomicModels:
         with quiet():
             import torch
             import vesin.metatomic
-            from metatomic.torch import ModelEvaluationOptions, ModelOutput, pick_output
 
-            self._models = [_load(path).to(device) for path in paths]
-            first = self._models[0].capabilities()
+            self._models = [load(path).to(device) for path in paths]
+            known = [model.capabilities() for model in self._models]
             self._device = device
-            self._dtype = getattr(torch, first.dtype)
-            self._species = [int(z) for z in first.atomic_types]
-            self._energy = pick_output("energy", first.outputs, None)
-            self._feature = next((k for k in ("feature", "features") if k in first.outputs), None)
-
-            def asking(name: str, **output: Any) -> Any:
-                return ModelEvaluationOptions("angstrom", {name: ModelOutput(**output)}, None)
-
-            self._values = asking(self._energy, unit="eV", sample_kind="system")
-            self._features = self._feature and asking(self._feature, sample_kind="atom")
+            self._dtype = getattr(torch, known[0].dtype)
+            self._species = frozenset.intersection(
+                *(frozenset(map(int, one.atomic_types)) for one in known)
+            )
+            self._energy = [_energy_output(path, c) for path, c in zip(paths, known, strict=True)]
+            self._feature = next((n for n in FEATURES if n in known[0].outputs), None)
             requested: list[Any] = []
             for model in self._models:
                 for options in model.requested_neighbor_lists():
-                    if not any(options == known for known in requested):
+                    if not any(options == other for other in requested):
                         requested.append(options)
             self._neighbours = [vesin.metatomic.NeighborList(o, "angstrom") for o in requested]
+        for path, one in zip(paths, known, strict=True):
+            if one.dtype != known[0].dtype:
+                raise InputError(
+                    f"{path} is a model in {one.dtype}, but {paths[0]} one in {known[0].dtype}: "
+                    "members of a committee share it; train them with the same settings"
+                )
 
     @property
     def members(self) -> int:
         """Number of models."""
         return len(self._models)
 
+    @property
+    def species(self) -> frozenset[int]:
+        """Atomic numbers that all of them know."""
+        return self._species
+
     def build(self, structures: Sequence[Atoms]) -> Batch:
         """Systems with their neighbour lists, strained by a strain that is zero."""
         import torch
         from metatomic.torch import System
 
-        self._refuse_unknown(structures)
         place = {"device": self._device, "dtype": self._dtype}
         sizes = [len(atoms) for atoms in structures]
         positions = torch.as_tensor(np.concatenate([a.positions for a in structures]), **place)
@@ -138,9 +156,11 @@ class MetatomicModels:
         """Energy, forces and stress by one model."""
         import torch
 
+        name = self._energy[member]
         with quiet():
-            out = self._models[member](batch.systems, self._values, check_consistency=False)
-        energy = out[self._energy].block().values[:, 0]
+            asked = _asking(name, unit="eV", sample_kind="system")
+            out = self._models[member](batch.systems, asked, check_consistency=False)
+        energy = out[name].block().values[:, 0]
         gradients: Sequence[Any] = (None, None)
         if energy.requires_grad:
             leaves = [batch.positions, batch.strain]
@@ -171,7 +191,8 @@ class MetatomicModels:
                 "that needs none"
             )
         with quiet(), torch.no_grad():
-            out = self._models[0](batch.systems, self._features, check_consistency=False)
+            asked = _asking(self._feature, sample_kind="atom")
+            out = self._models[0](batch.systems, asked, check_consistency=False)
         block = out[self._feature].block()
         sizes = np.array([len(system) for system in batch.systems])
         starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
@@ -181,15 +202,6 @@ class MetatomicModels:
         features = np.empty((int(sizes.sum()), block.values.shape[1]))
         features[starts[system] + atom] = _array(block.values)
         return features
-
-    def _refuse_unknown(self, structures: Sequence[Atoms]) -> None:
-        present = {int(z) for atoms in structures for z in np.unique(atoms.numbers)}
-        unknown = sorted(present - set(self._species))
-        if unknown:
-            raise InputError(
-                f"the committee does not know {', '.join(chemical_symbols[z] for z in unknown)}; "
-                f"it was trained on {', '.join(chemical_symbols[z] for z in self._species)}"
-            )
 
 
 @contextmanager
@@ -202,11 +214,40 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def _load(path: Path) -> Any:
+def load(path: Path) -> Any:
+    """The model in a file, with its extensions.
+
+    Raises
+    ------
+    InputError
+        If it is not an exported metatomic model.
+    """
     from metatomic.torch import load_atomistic_model
 
     extensions = path.parent / EXTENSIONS
-    return load_atomistic_model(path, extensions if extensions.is_dir() else None)
+    try:
+        return load_atomistic_model(path, extensions if extensions.is_dir() else None)
+    except (RuntimeError, ValueError) as error:
+        said = str(error).partition("\n")[0]
+        raise InputError(
+            f"{path}: not an exported metatomic model ({said}); `mtt train` leaves one as "
+            "model.pt, `mtt export` makes one of a checkpoint"
+        ) from error
+
+
+def _energy_output(path: Path, capabilities: Any) -> str:
+    from metatomic.torch import pick_output
+
+    outputs = list(capabilities.outputs)
+    if not any(name == "energy" or name.startswith("energy/") for name in outputs):
+        raise InputError(f"{path}: this model gives no energy, only {', '.join(outputs)}")
+    return pick_output("energy", capabilities.outputs, None)
+
+
+def _asking(name: str, **output: Any) -> Any:
+    from metatomic.torch import ModelEvaluationOptions, ModelOutput
+
+    return ModelEvaluationOptions("angstrom", {name: ModelOutput(**output)}, None)
 
 
 def _array(tensor: Any) -> np.ndarray:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-import h5py
 import numpy as np
 
 from potwright.errors import InputError
-from potwright.files import complete_or_absent
+from potwright.uncertainty.prediction_files import (
+    PER_ATOM,
+    UNITS,
+    StoredPredictions,
+    copy_file,
+    write_pieces,
+)
 
-SCHEMA = "potwright.Predictions"
-SCHEMA_VERSION = 1
-UNITS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
+COLUMNS = ("id", "offsets", *UNITS)
+STRUCTURES_PER_PIECE = 1000
 
 
-@dataclass(frozen=True, eq=False)
 class Predictions:
     """Member-wise predictions for S structures of N atoms in all, by M members.
 
-    Attributes
+    The arrays are read-only. Predictions from a file read a column when it is first used; take
+    structures or go through :meth:`chunks` where the forces of all of them are too large.
+
+    Parameters
     ----------
     id
         Ids of the structures, shape (S,).
@@ -41,35 +46,69 @@ class Predictions:
         If the shapes do not belong together.
     """
 
-    id: np.ndarray
-    offsets: np.ndarray
-    energy: np.ndarray
-    forces: np.ndarray
-    stress: np.ndarray
-
-    def __post_init__(self) -> None:
-        for name, dtype in (("id", np.str_), ("offsets", np.int64)):
-            object.__setattr__(self, name, np.array(getattr(self, name), dtype=dtype))
-        for name in UNITS:
-            object.__setattr__(self, name, np.array(getattr(self, name), dtype=np.float64))
-        structures, members = len(self.id), len(self.energy)
-        atoms = int(self.offsets[-1]) if len(self.offsets) else 0
-        expected = {
-            "offsets": (structures + 1,),
-            "energy": (members, structures),
-            "forces": (members, atoms, 3),
-            "stress": (members, structures, 6),
+    def __init__(
+        self,
+        id: np.ndarray,
+        offsets: np.ndarray,
+        energy: np.ndarray,
+        forces: np.ndarray,
+        stress: np.ndarray,
+    ):
+        given = dict(zip(COLUMNS, (id, offsets, energy, forces, stress), strict=True))
+        types = {"id": np.str_, "offsets": np.int64}
+        self._stored: StoredPredictions | None = None
+        self._held: dict[str, np.ndarray] = {
+            name: np.array(value, dtype=types.get(name, np.float64))
+            for name, value in given.items()
         }
-        for name, shape in expected.items():
-            if getattr(self, name).shape != shape:
-                raise InputError(
-                    f"predictions: {name} has shape {getattr(self, name).shape}, expected {shape} "
-                    f"for {members} members, {structures} structures and {atoms} atoms"
-                )
-        if self.offsets[0] != 0 or (np.diff(self.offsets) < 1).any():
-            raise InputError("predictions: offsets must start at 0 and grow by at least one atom")
-        for field in fields(self):
-            getattr(self, field.name).flags.writeable = False
+        _refuse_shapes(self._held)
+        for array in self._held.values():
+            array.flags.writeable = False
+
+    # ---------------------------------------------------------------- columns
+
+    @property
+    def id(self) -> np.ndarray:
+        """Ids of the structures, shape (S,)."""
+        return self._column("id")
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """Atoms of structure i are ``offsets[i]:offsets[i + 1]``, shape (S + 1,)."""
+        return self._column("offsets")
+
+    @property
+    def energy(self) -> np.ndarray:
+        """Total energies, shape (M, S), eV."""
+        return self._column("energy")
+
+    @property
+    def forces(self) -> np.ndarray:
+        """Shape (M, N, 3), eV/Å."""
+        return self._column("forces")
+
+    @property
+    def stress(self) -> np.ndarray:
+        """Shape (M, S, 6), eV/Å³, ASE's sign and Voigt order; NaN where there is none."""
+        return self._column("stress")
+
+    def _column(self, name: str) -> np.ndarray:
+        if name not in self._held:
+            assert self._stored is not None
+            self._held[name] = self._stored.read(name)
+            self._held[name].flags.writeable = False
+        return self._held[name]
+
+    def _rows(self, name: str, chosen: np.ndarray) -> np.ndarray:
+        """The structures ``chosen`` of a column whose second dimension is structures or atoms."""
+        if name not in self._held and self._stored is not None:
+            return self._stored.rows(name, chosen)
+        if name not in PER_ATOM:
+            return self._held[name][:, chosen]
+        counts = self.n_atoms[chosen]
+        ends = np.cumsum(counts)
+        starts = self.offsets[chosen] - (ends - counts)
+        return self._held[name][:, np.repeat(starts, counts) + np.arange(counts.sum())]
 
     # ---------------------------------------------------------------- looking at it
 
@@ -82,7 +121,7 @@ class Predictions:
     @property
     def members(self) -> int:
         """Number of members M."""
-        return len(self.energy)
+        return len(self._held["energy"]) if self._stored is None else self._stored.shape[0]
 
     @property
     def n_atoms(self) -> np.ndarray:
@@ -95,11 +134,12 @@ class Predictions:
 
         Stress does not count: a molecule has none.
         """
-        if not len(self):
-            return np.zeros(0, dtype=bool)
-        atoms = np.isfinite(self.forces).all(axis=(0, 2))
-        forces = np.logical_and.reduceat(atoms, self.offsets[:-1])
-        return forces & np.isfinite(self.energy).all(axis=0)
+        parts = [np.zeros(0, dtype=bool)]
+        for piece in self.chunks(STRUCTURES_PER_PIECE):
+            atoms = np.isfinite(piece.forces).all(axis=(0, 2))
+            forces = np.logical_and.reduceat(atoms, piece.offsets[:-1])
+            parts.append(forces & np.isfinite(piece.energy).all(axis=0))
+        return np.concatenate(parts)
 
     def index_of(self, ids: Sequence[str] | np.ndarray) -> np.ndarray:
         """Where each of ``ids`` is, shape (len(ids),); −1 where it is absent."""
@@ -121,16 +161,23 @@ class Predictions:
 
     def take(self, chosen: np.ndarray) -> Predictions:
         """The structures that an integer array names, in its order."""
-        counts = self.n_atoms[chosen]
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        atoms = np.repeat(self.offsets[chosen] - offsets[:-1], counts) + np.arange(offsets[-1])
+        chosen = np.asarray(chosen, dtype=np.int64)
         return Predictions(
             id=self.id[chosen],
-            offsets=offsets,
-            energy=self.energy[:, chosen],
-            forces=self.forces[:, atoms],
-            stress=self.stress[:, chosen],
+            offsets=np.concatenate([[0], np.cumsum(self.n_atoms[chosen])]),
+            **{name: self._rows(name, chosen) for name in UNITS},
         )
+
+    def of_members(self, members: Sequence[int]) -> Predictions:
+        """What some of the members predict."""
+        chosen = list(members)
+        columns = (self.energy, self.forces, self.stress)
+        return Predictions(self.id, self.offsets, *(column[chosen] for column in columns))
+
+    def chunks(self, size: int) -> Iterator[Predictions]:
+        """Consecutive pieces of ``size`` structures, one in memory at a time."""
+        for start in range(0, len(self), size):
+            yield self.take(np.arange(start, min(start + size, len(self))))
 
     def select(self, ids: Sequence[str] | np.ndarray) -> Predictions:
         """The predictions for ``ids``, in their order.
@@ -175,37 +222,44 @@ class Predictions:
     # ---------------------------------------------------------------- on disk
 
     def write(self, path: str | Path) -> None:
-        """Write one HDF5 file, atomically: it is complete, or it is not there."""
-        with (
-            complete_or_absent(path) as temporary,
-            h5py.File(temporary, "w", libver="latest") as file,
-        ):
-            file.attrs.update(schema=SCHEMA, schema_version=SCHEMA_VERSION)
-            file["id"] = self.id.astype("S32")
-            file["offsets"] = self.offsets
-            for name, unit in UNITS.items():
-                file[name] = getattr(self, name)
-                file[name].attrs["unit"] = unit
+        """Write one HDF5 file, atomically: it is complete, or it is not there.
+
+        Predictions that came from a file are not read for it.
+        """
+        if self._stored is not None:
+            copy_file(self._stored.path, path)
+        else:
+            write_pieces(path, self.id, self.offsets, self.members, [self] if len(self) else [])
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
-        """Read a file that :meth:`write` made.
+        """Open a file that :meth:`write` made; columns are read when they are used.
 
         Raises
         ------
         InputError
             If there is no such file, or it is another kind of file.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise InputError(f"{path}: no such file")
-        try:
-            with h5py.File(path) as file:
-                if file.attrs.get("schema") != SCHEMA:
-                    raise InputError(f"{path}: not a file that Predictions.write made")
-                if file.attrs["schema_version"] > SCHEMA_VERSION:
-                    raise InputError(f"{path}: written by a newer Potwright; install that one")
-                arrays = {field.name: file[field.name][()] for field in fields(cls)}
-        except OSError as error:
-            raise InputError(f"{path}: not a readable HDF5 file ({error})") from error
-        return cls(**arrays)
+        opened = cls.__new__(cls)
+        opened._stored = StoredPredictions(path)
+        opened._held = {}
+        return opened
+
+
+def _refuse_shapes(held: dict[str, np.ndarray]) -> None:
+    structures, members = len(held["id"]), len(held["energy"])
+    atoms = int(held["offsets"][-1]) if len(held["offsets"]) else 0
+    expected = {
+        "offsets": (structures + 1,),
+        "energy": (members, structures),
+        "forces": (members, atoms, 3),
+        "stress": (members, structures, 6),
+    }
+    for name, shape in expected.items():
+        if held[name].shape != shape:
+            raise InputError(
+                f"predictions: {name} has shape {held[name].shape}, expected {shape} "
+                f"for {members} members, {structures} structures and {atoms} atoms"
+            )
+    if held["offsets"][0] != 0 or (np.diff(held["offsets"]) < 1).any():
+        raise InputError("predictions: offsets must start at 0 and grow by at least one atom")

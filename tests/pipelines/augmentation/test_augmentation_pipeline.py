@@ -32,6 +32,7 @@ def augment(
     held = {
         "initial_structures": initial,
         "initial_trajectories": trajectories or PESData.empty(),
+        "initial_labels": PESData.empty(),
         "params:augmentation": parameters,
         "params:seed": seed,
     }

@@ -13,15 +13,20 @@ from ase.build import bulk, graphene, molecule
 
 from potwright.errors import InputError
 from potwright.pes import PESData
-from potwright.pipelines.augmentation.inputs import check_inputs
+from potwright.pipelines.augmentation.inputs import check_inputs, require_a_beginning
 from potwright.pipelines.augmentation.parameters import AugmentationParameters
 
 PARAMETERS = AugmentationParameters()
 
 
-def test_no_structures_are_refused() -> None:
-    with pytest.raises(InputError, match="no structures found"):
-        check_inputs(PESData.empty(), PARAMETERS)
+def test_a_campaign_that_begins_with_nothing_is_refused() -> None:
+    none, some = PESData.empty(), PESData.from_atoms([bulk("Cu")])
+    with pytest.raises(InputError, match=r"no structures found .*data/01_raw/structures"):
+        require_a_beginning(none, none, none, PARAMETERS)
+    for given in ((some, none, none), (none, some, none), (none, none, some)):
+        require_a_beginning(*given, PARAMETERS)
+    searched = {"random_search": {"enabled": True, "compositions": {"C": None}}}
+    require_a_beginning(none, none, none, AugmentationParameters.model_validate(searched))
 
 
 def test_a_cell_without_volume_is_refused_by_name() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,14 @@ class ScaledCommittee:
     asked: list[int] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
 
+    def predict_stored(
+        self, workspace: Path, structures: list[PESData], *_: Any, **__: Any
+    ) -> Predictions:
+        return self.predict(PESData.concatenate(structures).drop_duplicates())
+
     def predict(self, pes: PESData, executor: Any = None) -> Predictions:
+        if not len(pes):
+            return Predictions.empty(self.members)
         self.asked.append(len(pes))
         parts = [self._one(pes, i) for i in range(len(pes))]
         return Predictions(
@@ -46,7 +54,9 @@ class ScaledCommittee:
             stress=np.stack([part[2] for part in parts], axis=1),
         )
 
-    def descriptors(self, pes: PESData, executor: Any = None) -> np.ndarray:
+    def descriptors(
+        self, pes: PESData, executor: Any = None, device: str = "auto"
+    ) -> np.ndarray:
         """Distances of each atom to its four nearest, without periodicity: invariant, and cheap."""
         parts = [
             np.sort(np.linalg.norm(x[:, None] - x, axis=2), axis=1)[:, 1:5]

@@ -15,6 +15,31 @@ from potwright.pipelines.augmentation.parameters import AugmentationParameters
 logger = logging.getLogger(__name__)
 
 
+def require_a_beginning(
+    structures: PESData,
+    trajectories: PESData,
+    labels: PESData,
+    parameters: AugmentationParameters,
+) -> None:
+    """Refuse a campaign that begins with nothing: no structure, no frame, no label, no formula.
+
+    Raises
+    ------
+    InputError
+        If there is nothing; it says where structures are looked for.
+    """
+    search = parameters.random_search
+    searched = parameters.enabled and search.enabled and bool(search.compositions)
+    framed = parameters.trajectories.enabled and len(trajectories)
+    if not (len(structures) or framed or len(labels) or searched):
+        raise InputError(
+            "no structures found to begin with: put files that ASE reads (CIF, POSCAR, extxyz, …) "
+            "where 'initial_structures' of the catalog says, by default into "
+            "data/01_raw/structures; trajectories or labels of your own will do, too "
+            "(docs/data.md, Entry points)"
+        )
+
+
 def check_inputs(initial: PESData, parameters: AugmentationParameters) -> PESData:
     """Refuse what cannot be meant, and warn of what may not be meant.
 
@@ -33,13 +58,8 @@ def check_inputs(initial: PESData, parameters: AugmentationParameters) -> PESDat
     Raises
     ------
     InputError
-        If there are no structures, or a cell has no volume; the message names the source.
+        If a cell has no volume; the message names the source.
     """
-    if not len(initial):
-        raise InputError(
-            "no structures found to augment: 'initial_structures' is empty; put files that ASE "
-            "reads into its folder (see conf/base/catalog_augmentation.yml)"
-        )
     for i, geometry in enumerate(geometries(initial)):
         name = str(initial.source[i] or f"structure {i}")
         _refuse_flat_cell(geometry, name)

@@ -26,8 +26,16 @@ from potwright.pipelines.augmentation.parameters import AugmentationParameters
 logger = logging.getLogger(__name__)
 
 
-def check_inputs(initial_structures: PESData, augmentation: AugmentationParameters) -> PESData:
+def check_inputs(
+    initial_structures: PESData,
+    initial_trajectories: PESData,
+    initial_labels: PESData,
+    augmentation: AugmentationParameters,
+) -> PESData:
     """Refuse clear mistakes in the inputs, and warn of likely ones."""
+    inputs.require_a_beginning(
+        initial_structures, initial_trajectories, initial_labels, augmentation
+    )
     return inputs.check_inputs(initial_structures, augmentation)
 
 

@@ -17,7 +17,11 @@ def create_pipeline(**_: Any) -> Pipeline:
     """Inputs → supercells → distorted copies, and what else is made → augmented structures."""
     return Pipeline(
         [
-            _strategy(nodes.check_inputs, ["initial_structures"], "checked_inputs"),
+            _strategy(
+                nodes.check_inputs,
+                ["initial_structures", "initial_trajectories", "initial_labels"],
+                "checked_inputs",
+            ),
             _strategy(nodes.add_vacuum, ["checked_inputs"], "prepared_inputs"),
             _strategy(nodes.build_supercells, ["prepared_inputs"], "supercells"),
             _strategy(nodes.make_copies, ["supercells"], "copies"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,11 +29,21 @@ class PredictingCommittee(Protocol):
         """What is known of it, such as what its members were trained on."""
         ...
 
-    def predict(self, pes: PESData, executor: ExecutorParameters | None = None) -> Predictions:
-        """Member-wise predictions for ``pes``, in its order."""
+    def predict_stored(
+        self,
+        workspace: Path,
+        structures: Sequence[PESData],
+        executor: ExecutorParameters | None = None,
+        device: str = "auto",
+        *,
+        atoms_per_batch: int | None = None,
+    ) -> Predictions:
+        """Member-wise predictions for all structures, each once; found again after a kill."""
         ...
 
-    def descriptors(self, pes: PESData, executor: ExecutorParameters | None = None) -> np.ndarray:
+    def descriptors(
+        self, pes: PESData, executor: ExecutorParameters | None = None, device: str = "auto"
+    ) -> np.ndarray:
         """Invariant descriptors of all atoms of ``pes``, in its order."""
         ...
 
@@ -41,13 +52,17 @@ def predict(
     committee: PredictingCommittee,
     labelled_structures: PESData,
     explored_structures: PESData,
+    workspace: Path,
     parameters: EvaluationParameters,
 ) -> Predictions:
     """Let every member predict all labelled structures and explored frames, each once."""
-    structures = PESData.concatenate([labelled_structures, explored_structures])
-    if not len(structures):
-        return Predictions.empty()
-    return committee.predict(structures.drop_duplicates(), executor=parameters.executor)
+    return committee.predict_stored(
+        workspace,
+        [labelled_structures, explored_structures],
+        parameters.executor,
+        parameters.device,
+        atoms_per_batch=parameters.atoms_per_batch,
+    )
 
 
 def compute_metrics(

@@ -163,4 +163,6 @@ class EvaluationParameters(Parameters):
     audit: AuditParameters = AuditParameters()
     calibration: CalibrationParameters = CalibrationParameters()
     convergence: ConvergenceParameters = ConvergenceParameters()
+    atoms_per_batch: int | None = Field(default=None, ge=1)
+    device: str = "auto"
     executor: ExecutorParameters = LocalExecutor()

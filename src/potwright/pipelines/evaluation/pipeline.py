@@ -21,7 +21,7 @@ def create_pipeline(**_: Any) -> Pipeline:
         [
             Node(
                 nodes.predict,
-                ["committee", labelled, explored, evaluation],
+                ["committee", labelled, explored, "evaluation_workspace", evaluation],
                 "predictions",
                 name="predict",
             ),

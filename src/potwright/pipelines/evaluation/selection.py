@@ -23,7 +23,9 @@ logger = logging.getLogger(__name__)
 class Describing(Protocol):
     """What rules on descriptors ask of a committee."""
 
-    def descriptors(self, pes: PESData, executor: ExecutorParameters | None = None) -> np.ndarray:
+    def descriptors(
+        self, pes: PESData, executor: ExecutorParameters | None = None, device: str = "auto"
+    ) -> np.ndarray:
         """Invariant descriptors of all atoms, shape (N, F)."""
         ...
 
@@ -180,7 +182,7 @@ def _described(
     """
     frames = pool.frames[places]
     described = committee.descriptors(
-        PESData.concatenate([frames, known]), executor=parameters.executor
+        PESData.concatenate([frames, known]), parameters.executor, parameters.device
     )
     atoms = int(frames.offsets[-1])
     predicted = predictions.select(frames.id)

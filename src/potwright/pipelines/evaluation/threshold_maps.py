@@ -10,7 +10,6 @@ counts are added up over all choices, and its slope a is fitted on the validatio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from itertools import combinations, islice
 from typing import Any
 
@@ -118,13 +117,7 @@ def _measured(
     """D and ε of each property, in milli-units, of some of the members."""
     found = predictions.select(structures.id)
     if members is not None:
-        chosen = list(members)
-        found = replace(
-            found,
-            energy=found.energy[chosen],
-            forces=found.forces[chosen],
-            stress=found.stress[chosen],
-        )
+        found = found.of_members(members)
     measured = property_uncertainties(
         found, structures.energy, structures.forces, structures.stress
     )

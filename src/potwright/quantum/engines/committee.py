@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -53,39 +51,33 @@ class CommitteeEngine(Parameters):
         Raises
         ------
         InputError
-            If ``path`` is not a committee, or the device is not there.
+            If ``path`` is not a complete committee, or the device is not there.
         """
         from potwright.potentials.devices import resolve_device
 
-        absent = [m.path for m in self._committee().members if not m.path.is_file()]
-        if absent:
-            raise InputError(f"labelling.engine.path = '{self.path}': {absent[0]} is missing")
+        try:
+            self._committee()
+        except InputError as error:
+            raise InputError(f"labelling.engine.path: {error}") from error
         resolve_device(self.device)
 
     def level_of_theory(self) -> LevelOfTheory:
         """The members by content, wherever they lie, and the version of what evaluates them."""
         from potwright.potentials.backends import backend_of
+        from potwright.potentials.content import checksum
 
         committee = self._committee()
         settings = {
             "backend": committee.backend,
-            "members": sorted(
-                _checksum(m.path, m.path.stat().st_mtime_ns) for m in committee.members
-            ),
+            "members": sorted(checksum(member.path) for member in committee.members),
         }
         return LevelOfTheory("committee", version(backend_of(committee.backend).package), settings)
 
     def make_calculator(self, structure: Atoms, recovery: str = "") -> Calculator:
         """A calculator of the mean; the models are loaded once per process."""
-        return self._committee().calculator(device=self.device)
+        return self._committee().calculator(calibration={}, device=self.device)
 
     def _committee(self) -> Committee:
         from potwright.potentials import load_committee
 
         return load_committee(self.path)
-
-
-@lru_cache
-def _checksum(path: Path, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
