@@ -42,7 +42,8 @@ PROJECT = Path(__file__).parents[1]
 SEED = 1
 MAX_ATOMS = 64
 MIN_LENGTH_ANGSTROM = 6.5
-MAX_FORCE_EV_PER_ANGSTROM = 20.0
+MAX_FORCE_EV_PER_ANGSTROM = 25.0
+MAX_FORCE_FOR_DYNAMICS_EV_PER_ANGSTROM = 20.0
 ENGINE = TBLiteEngine(
     electronic_temperature_kelvin=1500.0, min_length_angstrom=None, max_iterations=150
 )
@@ -98,7 +99,7 @@ MODEL: dict[str, Any] = {
     "default_dtype": "float32",
 }
 DYNAMICS: dict[str, Any] = {
-    "n_starts": 78,
+    "n_starts": 60,
     "timestep_fs": 1.0,
     "duration_ps": 0.32,
     "frame_interval_ps": 0.04,
@@ -126,7 +127,10 @@ def make_carbon(path: Path, scratch: Path, processes: int) -> PESData:
     labels = label(augmented, store, executor)
     frames = explore(augmented, labels, scratch, executor)
     pool = PESData.concatenate([labels, label(fit(frames), store, executor)])
-    pool = calm(pool[pool.origin != "isolated_atom"].replace(split="unassigned", iteration=0))
+    pool = calm(
+        pool[pool.origin != "isolated_atom"].replace(split="unassigned", iteration=0),
+        MAX_FORCE_EV_PER_ANGSTROM,
+    )
     pool.write(path)
     return pool
 
@@ -202,21 +206,23 @@ def explore(augmented: PESData, labels: PESData, scratch: Path, executor: LocalE
         {"members": 2, "trainer": trainer, "executor": executor}
     )
     dynamics = ExplorationParameters.model_validate(DYNAMICS | {"executor": executor})
-    merged = training.merge_labels(PESData.empty(), calm(labels), train, CAMPAIGN, SEED)
+    merged = training.merge_labels(
+        PESData.empty(), calm(labels, MAX_FORCE_FOR_DYNAMICS_EV_PER_ANGSTROM), train, CAMPAIGN, SEED
+    )
     committee = training.train_committee(merged, folders["training"], train, CAMPAIGN, SEED)
     plan = exploration.choose_starts(augmented, merged, dynamics, CAMPAIGN, SEED)
     done = exploration.run_dynamics(committee, plan, folders["exploration"], dynamics)
     return exploration.collect_frames(plan, done, dynamics)
 
 
-def calm(pool: PESData) -> PESData:
+def calm(pool: PESData, limit: float) -> PESData:
     """Structures without an enormous force, which would alone decide any mean error; counted."""
     largest = np.maximum.reduceat(np.linalg.norm(pool.forces, axis=1), pool.offsets[:-1])
-    keep = largest <= MAX_FORCE_EV_PER_ANGSTROM
+    keep = largest <= limit
     logger.warning(
         "%d of %d structures have a force above %g eV/Å and are left out",
         int((~keep).sum()),
         len(pool),
-        MAX_FORCE_EV_PER_ANGSTROM,
+        limit,
     )
     return pool[keep]
