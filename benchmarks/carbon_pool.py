@@ -81,6 +81,14 @@ SECOND: dict[str, Any] = NOTHING_ELSE | {
     "rattle": {"rattle_fraction": 0.15},
     "vacancies": {"enabled": False},
 }
+# near equilibrium, where the others hardly are
+GENTLE: dict[str, Any] = NOTHING_ELSE | {
+    "copies": 14,
+    "supercells": CELLS,
+    "strain": {"mode": "tensor", "max_compressive_strain": 0.04, "max_tensile_strain": 0.05},
+    "rattle": {"rattle_fraction": 0.08},
+    "vacancies": {"enabled": False},
+}
 MODEL: dict[str, Any] = {
     "model": "ScaleShiftMACE",
     "r_max": 3.5,
@@ -126,7 +134,8 @@ def make_carbon(path: Path, scratch: Path, processes: int) -> PESData:
     executor = LocalExecutor(workers=processes)
     labels = label(augmented, store, executor)
     frames = explore(augmented, labels, scratch, executor)
-    pool = PESData.concatenate([labels, label(fit(frames), store, executor)])
+    further = PESData.concatenate([fit(augment(inputs(), GENTLE)), fit(frames)])
+    pool = PESData.concatenate([labels, label(further, store, executor)]).drop_duplicates()
     pool = calm(
         pool[pool.origin != "isolated_atom"].replace(split="unassigned", iteration=0),
         MAX_FORCE_EV_PER_ANGSTROM,
