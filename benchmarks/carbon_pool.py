@@ -164,6 +164,7 @@ def augment(structures: PESData, settings: dict[str, Any]) -> PESData:
     given = {
         "initial_structures": structures,
         "initial_trajectories": PESData.empty(),
+        "initial_labels": PESData.empty(),
         "params:augmentation": AugmentationParameters.model_validate(settings),
         "params:seed": SEED,
     }

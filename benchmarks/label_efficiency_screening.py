@@ -44,7 +44,7 @@ class Fitted:
     bench: LinearBench
     record: dict[str, Any]
 
-    def descriptors(self, pes: PESData, executor: Any = None) -> np.ndarray:
+    def descriptors(self, pes: PESData, executor: Any = None, device: str = "cpu") -> np.ndarray:
         """The features of pairs of moments of each atom."""
         rows = self.bench.data.index_of(pes.id)
         return np.concatenate([self.bench.designs[i].atoms for i in rows]).astype(float)
