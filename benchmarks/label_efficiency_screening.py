@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from label_efficiency import BETWEEN, CACHE, MODEL, RULES, Bench, Point, points_of, read_pool
+from label_efficiency import CACHE, MODEL, RULES, Bench, Point, points_of, read_pool
 from label_efficiency_report import write_report
 from linear_potential import Design, design
 
@@ -165,7 +165,7 @@ def main() -> None:
     name = given.name or given.pool[0].stem
     bench = LinearBench(read_pool(given.pool), name, given.cache, given.cutoff, given.processes)
     seeds = list(range(1, given.seeds + 1))
-    between = [rule for rule in given.rules if BETWEEN and rule == "coverage"]
+    between = [rule for rule in given.rules if rule == "proportional"]
     write_report(bench, seeds, points_of(given.rules, between))
 
 

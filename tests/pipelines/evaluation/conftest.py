@@ -54,9 +54,7 @@ class ScaledCommittee:
             stress=np.stack([part[2] for part in parts], axis=1),
         )
 
-    def descriptors(
-        self, pes: PESData, executor: Any = None, device: str = "auto"
-    ) -> np.ndarray:
+    def descriptors(self, pes: PESData, executor: Any = None, device: str = "auto") -> np.ndarray:
         """Distances of each atom to its four nearest, without periodicity: invariant, and cheap."""
         parts = [
             np.sort(np.linalg.norm(x[:, None] - x, axis=2), axis=1)[:, 1:5]
