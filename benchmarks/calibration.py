@@ -46,6 +46,7 @@ FRACTIONS = (START, Fraction(1, 4), Fraction(1, 2), FULL)
 LEVEL = 0.9
 RESAMPLES = 2000
 MINIMUM_GROUPS = 3
+SMALLEST_FORCE = 1e-3  # eV/Å
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 METHODS: dict[str, Fit] = {
     "linear": lambda d, b, group: error_scale(d, b, group).value,
@@ -67,7 +68,10 @@ class Points:
 
 
 def measured(predictions: Predictions, structures: PESData) -> dict[str, Points]:
-    """Of each property, and of the forces per atom; only what is finite and not zero."""
+    """Of each property, and of the forces per atom; only what is finite and not zero.
+
+    Forces that vanish by symmetry do not count: any D that vanishes with them would look wise.
+    """
     found = predictions.select(structures.id)
     labels = (structures.energy, structures.forces, structures.stress)
     points = {
@@ -81,9 +85,12 @@ def measured(predictions: Predictions, structures: PESData) -> dict[str, Points]
         forces.mean_error_per_atom,
         of_atom,
     )
+    size = np.sqrt((structures.forces**2).mean(axis=1))
+    whole = np.sqrt(np.maximum.reduceat(size**2, structures.offsets[:-1])) if len(size) else size
+    real = {"forces": whole > SMALLEST_FORCE, "forces per atom": size > SMALLEST_FORCE}
     kept = {}
     for name, (d, b, group) in points.items():
-        keep = np.isfinite(d) & np.isfinite(b) & (d > 0) & (b > 0)
+        keep = np.isfinite(d) & np.isfinite(b) & (d > 0) & (b > 0) & real.get(name, True)
         kept[name] = Points(d[keep], b[keep], group[keep])
     return kept
 

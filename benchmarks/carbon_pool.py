@@ -42,7 +42,8 @@ PROJECT = Path(__file__).parents[1]
 SEED = 1
 MAX_ATOMS = 64
 MIN_LENGTH_ANGSTROM = 6.5
-MAX_FORCE_EV_PER_ANGSTROM = 20.0
+MAX_FORCE_EV_PER_ANGSTROM = 25.0
+MAX_FORCE_FOR_DYNAMICS_EV_PER_ANGSTROM = 20.0
 ENGINE = TBLiteEngine(
     electronic_temperature_kelvin=1500.0, min_length_angstrom=None, max_iterations=150
 )
@@ -78,6 +79,14 @@ SECOND: dict[str, Any] = NOTHING_ELSE | {
     "vacuum": {"enabled": False},
     "strain": {"mode": "tensor", "max_compressive_strain": 0.08, "max_tensile_strain": 0.12},
     "rattle": {"rattle_fraction": 0.15},
+    "vacancies": {"enabled": False},
+}
+# near equilibrium, where the others hardly are
+GENTLE: dict[str, Any] = NOTHING_ELSE | {
+    "copies": 14,
+    "supercells": CELLS,
+    "strain": {"mode": "tensor", "max_compressive_strain": 0.04, "max_tensile_strain": 0.05},
+    "rattle": {"rattle_fraction": 0.08},
     "vacancies": {"enabled": False},
 }
 MODEL: dict[str, Any] = {
@@ -125,8 +134,12 @@ def make_carbon(path: Path, scratch: Path, processes: int) -> PESData:
     executor = LocalExecutor(workers=processes)
     labels = label(augmented, store, executor)
     frames = explore(augmented, labels, scratch, executor)
-    pool = PESData.concatenate([labels, label(fit(frames), store, executor)])
-    pool = calm(pool[pool.origin != "isolated_atom"].replace(split="unassigned", iteration=0))
+    further = PESData.concatenate([fit(augment(inputs(), GENTLE)), fit(frames)])
+    pool = PESData.concatenate([labels, label(further, store, executor)]).drop_duplicates()
+    pool = calm(
+        pool[pool.origin != "isolated_atom"].replace(split="unassigned", iteration=0),
+        MAX_FORCE_EV_PER_ANGSTROM,
+    )
     pool.write(path)
     return pool
 
@@ -151,6 +164,7 @@ def augment(structures: PESData, settings: dict[str, Any]) -> PESData:
     given = {
         "initial_structures": structures,
         "initial_trajectories": PESData.empty(),
+        "initial_labels": PESData.empty(),
         "params:augmentation": AugmentationParameters.model_validate(settings),
         "params:seed": SEED,
     }
@@ -202,21 +216,23 @@ def explore(augmented: PESData, labels: PESData, scratch: Path, executor: LocalE
         {"members": 2, "trainer": trainer, "executor": executor}
     )
     dynamics = ExplorationParameters.model_validate(DYNAMICS | {"executor": executor})
-    merged = training.merge_labels(PESData.empty(), calm(labels), train, CAMPAIGN, SEED)
+    merged = training.merge_labels(
+        PESData.empty(), calm(labels, MAX_FORCE_FOR_DYNAMICS_EV_PER_ANGSTROM), train, CAMPAIGN, SEED
+    )
     committee = training.train_committee(merged, folders["training"], train, CAMPAIGN, SEED)
     plan = exploration.choose_starts(augmented, merged, dynamics, CAMPAIGN, SEED)
     done = exploration.run_dynamics(committee, plan, folders["exploration"], dynamics)
     return exploration.collect_frames(plan, done, dynamics)
 
 
-def calm(pool: PESData) -> PESData:
+def calm(pool: PESData, limit: float) -> PESData:
     """Structures without an enormous force, which would alone decide any mean error; counted."""
     largest = np.maximum.reduceat(np.linalg.norm(pool.forces, axis=1), pool.offsets[:-1])
-    keep = largest <= MAX_FORCE_EV_PER_ANGSTROM
+    keep = largest <= limit
     logger.warning(
         "%d of %d structures have a force above %g eV/Å and are left out",
         int((~keep).sum()),
         len(pool),
-        MAX_FORCE_EV_PER_ANGSTROM,
+        limit,
     )
     return pool[keep]

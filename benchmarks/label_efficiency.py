@@ -11,7 +11,8 @@ judged and selected by the evaluation stage. Rules:
     random           drawn from those above a calibrated threshold (the paper's rule)
     top              largest disagreement over its threshold
     farthest_point   farthest-point sampling on the committee's descriptors
-    coverage         Potwright's own, see potwright/pipelines/evaluation/coverage.py
+    coverage         covers the environments where disagreement is, see coverage.py there
+    proportional     drawn with weights in proportion to disagreement: our own, as far as is known
 
 What an active rule buys includes the audit sample, which calibrates its thresholds. The error that
 is accepted, ε_thr, is that of the committee trained on all of P, on P's own validation set. Where
@@ -59,7 +60,7 @@ MAX_ATOMS = 64
 FOLDS = 5
 ONE_VALIDATES_IN = 6
 AUDIT = 8
-RULES = ("random_control", "random", "top", "farthest_point", "coverage")
+RULES = ("random_control", "random", "proportional", "top", "farthest_point", "coverage")
 START, FULL = Fraction(1, 8), Fraction(1)
 STEPS = (START, Fraction(1, 4), Fraction(1, 2))
 BETWEEN = {START: Fraction(1, 6), Fraction(1, 4): Fraction(1, 3)}
@@ -415,7 +416,7 @@ def main() -> None:
     parser.add_argument(
         "--between",
         nargs="*",
-        default=["coverage"],
+        default=["proportional"],
         metavar="RULE",
         help="rules that get points at 1/6 and 1/3, too",
     )

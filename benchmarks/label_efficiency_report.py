@@ -26,7 +26,7 @@ UNITS = {"energy": "meV/atom", "forces": "meV/Å", "stress": "meV/Å³"}
 RESAMPLES = 2000
 SAME = 1.05
 CONFIDENCE = 0.90
-OURS, PAPERS = "coverage", "random"
+OURS, PAPERS = "proportional", "random"
 Place = tuple[str, Fraction]
 
 
@@ -149,7 +149,7 @@ def comparisons(found: dict[Place, dict[int, Squares]]) -> list[str]:
     for ours, theirs in ((Fraction(1, 6), Fraction(1, 4)), (Fraction(1, 3), Fraction(1, 2))):
         pairs.append(((OURS, ours), (PAPERS, theirs), "the paper's rule with two thirds"))
     for fraction in (Fraction(1, 4), Fraction(1, 2)):
-        for rule in ("random_control", PAPERS, "top", "farthest_point"):
+        for rule in ("random_control", PAPERS, "top", "farthest_point", "coverage"):
             pairs.append(((OURS, fraction), (rule, fraction), "at the same number of labels"))
     lines = []
     for one, other, what in pairs:

@@ -39,7 +39,7 @@ def test_thresholds_must_be_above_zero(key: str, value: float) -> None:
 
 
 def test_an_unknown_rule_is_refused_with_the_ones_there_are() -> None:
-    with pytest.raises(InputError, match="random, random_control, top"):
+    with pytest.raises(InputError, match="proportional, random, random_control, top"):
         EvaluationParameters.model_validate({"selection": {"type": "farthest"}})
 
 

@@ -9,6 +9,7 @@ from ase.build import bulk
 from potwright.pes import PESData
 from potwright.pipelines.evaluation.calibration import calibrate
 from potwright.pipelines.evaluation.measurement import audited
+from potwright.pipelines.evaluation.rules import RULES, Pool
 from potwright.pipelines.evaluation.selection import judge, remaining_budget, select
 from potwright.uncertainty import Predictions
 
@@ -141,6 +142,18 @@ def test_top_takes_the_largest_disagreements(stage: Any) -> None:
     judged = run.judged().set_index("id")
     chosen = judged.loc[run.selected().id, "excess"]
     assert sorted(chosen) == sorted(judged["excess"].nlargest(5))
+
+
+def test_proportional_draws_each_frame_as_often_as_its_disagreement_says() -> None:
+    """One of four at a time: the first draw has exactly these probabilities."""
+    everything = np.ones(4, dtype=bool)
+    pool = Pool(PESData.empty(), everything, everything, np.array([1.0, 1.0, 2.0, 4.0]))
+    draw = np.random.default_rng(0)
+    first = [RULES["proportional"].take(pool, 1, draw).frames[0] for _ in range(4000)]
+    shares = np.bincount(first, minlength=4) / 4000
+    # standard deviations of up to 0.008
+    np.testing.assert_allclose(shares, np.array([1, 1, 2, 4]) / 8, atol=0.03)
+    assert sorted(RULES["proportional"].take(pool, 9, draw).frames.tolist()) == [0, 1, 2, 3]
 
 
 def test_the_control_takes_as_many_frames_but_not_only_uncertain_ones(stage: Any) -> None:

@@ -71,6 +71,12 @@ class TopSelection(_Selection):
     type: Literal["top"] = "top"
 
 
+class ProportionalSelection(_Selection):
+    """Uncertain frames, drawn with weights in proportion to their disagreement."""
+
+    type: Literal["proportional"] = "proportional"
+
+
 class RandomControlSelection(_Selection):
     """A control: as many frames as there are uncertain ones, drawn from all sane frames.
 
@@ -109,6 +115,7 @@ class CoverageSelection(_Selection):
 SelectionParameters = Annotated[
     RandomSelection
     | TopSelection
+    | ProportionalSelection
     | RandomControlSelection
     | FarthestPointSelection
     | CoverageSelection,

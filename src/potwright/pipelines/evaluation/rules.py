@@ -94,6 +94,20 @@ def top(pool: Pool, count: int, generator: np.random.Generator) -> Chosen:
     return Chosen(taken, [{"excess": float(value)} for value in pool.excess[taken]])
 
 
+def proportional(pool: Pool, count: int, generator: np.random.Generator) -> Chosen:
+    """Uncertain frames at random, with weights in proportion to the excess of their disagreement.
+
+    Weighted sampling without replacement (Efraimidis and Spirakis, Inf. Process. Lett. 97, 181
+    (2006)): it leans towards what is disputed, as ``top`` does, and keeps to how common frames are,
+    as ``random`` does.
+    """
+    candidates = np.flatnonzero(pool.uncertain)
+    weights = np.maximum(np.nan_to_num(pool.excess[candidates], nan=1.0), 1e-12)
+    keys = generator.exponential(size=len(candidates)) / weights
+    taken = candidates[np.argsort(keys, kind="stable")[:count]]
+    return Chosen(taken, [{"excess": float(value)} for value in pool.excess[taken]])
+
+
 def random_control(pool: Pool, count: int, generator: np.random.Generator) -> Chosen:
     """As many frames as the other rules would take, but from all that could be labelled."""
     return Chosen(_draw(pool.available, min(count, int(pool.uncertain.sum())), generator))
@@ -117,6 +131,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "random": Rule(random),
         "top": Rule(top),
+        "proportional": Rule(proportional),
         "random_control": Rule(random_control),
         "farthest_point": Rule(farthest_point, wants_descriptors=True),
         "coverage": Rule(coverage, wants_descriptors=True),
