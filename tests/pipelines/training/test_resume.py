@@ -38,7 +38,7 @@ class Killer(threading.Thread):
                     self._kill_in(folder)
 
     def _has_checkpoint(self, folder: Path) -> bool:
-        found = [*folder.glob("checkpoints/*.pt"), *folder.glob("checkpoints/*.ckpt")]
+        found = [*folder.glob("checkpoints/*.pt"), *folder.glob("checkpoints/model_*.ckpt")]
         return any(int(re.findall(r"\d+", path.stem)[-1]) > 0 for path in found)
 
     def _kill_in(self, folder: Path) -> None:
