@@ -8,6 +8,7 @@ import re
 import signal
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,7 +40,8 @@ class Killer(threading.Thread):
 
     def _has_checkpoint(self, folder: Path) -> bool:
         found = [*folder.glob("checkpoints/*.pt"), *folder.glob("checkpoints/model_*.ckpt")]
-        return any(int(re.findall(r"\d+", path.stem)[-1]) > 0 for path in found)
+        later = [path for path in found if int(re.findall(r"\d+", path.stem)[-1]) > 0]
+        return any(zipfile.is_zipfile(path) for path in later)  # else it is being written
 
     def _kill_in(self, folder: Path) -> None:
         """A trainer works in its member's folder."""
@@ -82,8 +84,6 @@ def test_a_killed_member_goes_on_from_its_checkpoint_and_others_are_not_trained_
 
 
 def test_a_checkpoint_that_was_being_written_is_no_checkpoint(tmp_path: Path) -> None:
-    import zipfile
-
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     for name in ("member_run-1_epoch-4.pt", "model_4.ckpt", "model_10.ckpt"):
@@ -99,8 +99,6 @@ def test_a_checkpoint_that_was_being_written_is_no_checkpoint(tmp_path: Path) ->
 
 def test_the_log_ends_where_the_checkpoint_was_made(tmp_path: Path) -> None:
     """So that no step is counted twice."""
-    import zipfile
-
     for name in ("checkpoints", "results"):
         (tmp_path / name).mkdir()
     with zipfile.ZipFile(tmp_path / "checkpoints/member_run-1_epoch-1.pt", "w") as archive:
