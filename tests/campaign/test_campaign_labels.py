@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 COUNT = 16
 LABELLED = {
+    "type": "potwright.datasets.StructuresDataset",
     "filepath": "data/01_raw/labelled.extxyz",
     "labels": "REF_",
 }
