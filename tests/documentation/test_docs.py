@@ -32,6 +32,8 @@ EXPLAINED_TOGETHER = {
     ("cores", "threads_per_worker"),
 }
 
+NEXT = "<next block>"
+
 
 def names(paths: list[Path]) -> list[str]:
     return [path.name for path in paths]
@@ -72,13 +74,15 @@ def test_pictures_are_well_formed():
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_CODE, ids=names(WITH_CODE))
 def test_python_runs_and_prints_what_the_page_shows(page, finished, blocks):
-    """A block of text after a block of Python is what that prints."""
-    following = [*blocks(page), None]
-    for block, after in pairwise(following):
-        if block.language == "python":
-            printed = finished.python(block.text)
-            if after is not None and after.language == "text":
-                assert printed == after.text, page.name
+    """Blocks continue each other; a block of text after one of Python is what that prints."""
+    pairs = [
+        (block.text, after.text if after is not None and after.language == "text" else None)
+        for block, after in pairwise([*blocks(page), None])
+        if block.language == "python"
+    ]
+    program = f"\nprint({NEXT!r}, end='')\n".join(text for text, _ in pairs)
+    for printed, (_, shown) in zip(finished.python(program).split(NEXT), pairs, strict=True):
+        assert shown is None or printed == shown, page.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
