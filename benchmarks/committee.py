@@ -35,7 +35,8 @@ from potwright.execution import LocalExecutor, run_tasks
 from potwright.pes import PESData
 from potwright.potentials import Committee, edges, load_committee
 from potwright.potentials.batching import ATOMS_PER_BATCH, batches
-from potwright.potentials.mace import MACEModels, MACEPotential, load, quiet_import
+from potwright.potentials.mace import MACEModels, load, quiet_import
+from potwright.potentials.model_file import ModelFile
 from potwright.potentials.prediction import Piece, Pieces, Work, everything, predict
 
 MEMBERS = 4
@@ -60,7 +61,7 @@ def crystal(index: int) -> Atoms:
     return atoms
 
 
-def make_member(path: Path, seed: int, model: str) -> MACEPotential:
+def make_member(path: Path, seed: int, model: str) -> ModelFile:
     """A MACE of random weights: what it says does not matter, how long it takes does."""
     channels, correlation, largest_l, cutoff, radial = MODELS[model]
     with quiet_import(), warnings.catch_warnings():
@@ -94,7 +95,7 @@ def make_member(path: Path, seed: int, model: str) -> MACEPotential:
             atomic_inter_shift=0.0,
         )
         torch.save(made, path)
-    return MACEPotential(path)
+    return ModelFile(path, "mace")
 
 
 def prepare(folder: Path, structures: int, model: str) -> None:

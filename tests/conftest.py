@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from potwright.potentials.mace import quiet_import
+from potwright.potentials.model_file import ModelFile
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,3 +53,45 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "log_folder": str(tmp_path_factory.mktemp("slurm")),
         "start_timeout_minutes": 3,
     }
+
+
+@pytest.fixture(scope="session")
+def untrained_mace() -> Callable[..., ModelFile]:
+    """Writes a small MACE model with random weights: a smooth surface, whatever its shape."""
+
+    def write(
+        path: Path, seed: int, atomic_energies: dict[int, float], scale: float = 1.0
+    ) -> ModelFile:
+        with quiet_import():
+            import torch
+            from mace import modules  # before e3nn, which cannot read its own tables otherwise
+        from e3nn import o3
+
+        torch.manual_seed(seed)
+        interaction = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = modules.ScaleShiftMACE(
+                r_max=4.0,
+                num_bessel=4,
+                num_polynomial_cutoff=5,
+                max_ell=1,
+                interaction_cls=interaction,
+                interaction_cls_first=interaction,
+                num_interactions=1,
+                num_elements=len(atomic_energies),
+                hidden_irreps=o3.Irreps("4x0e"),
+                MLP_irreps=o3.Irreps("4x0e"),
+                atomic_energies=np.array(list(atomic_energies.values())),
+                avg_num_neighbors=12,
+                atomic_numbers=list(atomic_energies),
+                correlation=1,
+                gate=torch.nn.functional.silu,
+                radial_MLP=[4],
+                atomic_inter_scale=scale,
+                atomic_inter_shift=0.0,
+            ).to(torch.float64)
+            torch.save(model, path)
+        return ModelFile(path, "mace")
+
+    return write

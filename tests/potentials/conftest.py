@@ -16,8 +16,8 @@ from potwright.pes import PESData
 from potwright.pipelines.training.parameters import MACETrainer
 from potwright.pipelines.training.trainer import MemberTask, train_member
 from potwright.potentials import Committee
-from potwright.potentials.mace import MACEPotential
-from potwright.potentials.metatomic import MetatomicPotential, quiet
+from potwright.potentials.metatomic import quiet
+from potwright.potentials.model_file import ModelFile
 
 SETTINGS = {
     "model": "ScaleShiftMACE",
@@ -103,7 +103,8 @@ def committee(tmp_path_factory: pytest.TempPathFactory) -> Committee:
     with warnings.catch_warnings():  # MACE's own, which in a campaign go to the member's folder
         warnings.simplefilter("ignore")
         members = [train_member(task) for task in tasks]
-    return Committee(tuple(MACEPotential(member.model) for member in members), {"note": "test"})
+    files = tuple(ModelFile(member.model, "mace") for member in members)
+    return Committee(files, {"note": "test"})
 
 
 SMALL = {
@@ -128,7 +129,7 @@ SMALL = {
 }
 
 
-def untrained(architecture: str, seed: int, folder: Path) -> MetatomicPotential:
+def untrained(architecture: str, seed: int, folder: Path) -> ModelFile:
     """A small metatrain model for copper and gold with random weights, exported as `mtt` does."""
     with quiet():
         import torch
@@ -147,7 +148,7 @@ def untrained(architecture: str, seed: int, folder: Path) -> MetatomicPotential:
         warnings.simplefilter("ignore")
         exported = model.eval().export(ModelMetadata(name="test"))
         exported.save(str(folder / "model.pt"), collect_extensions=str(folder / "extensions"))
-    return MetatomicPotential(folder / "model.pt")
+    return ModelFile(folder / "model.pt", "metatrain")
 
 
 def two_untrained(architecture: str, folder: Path) -> Committee:

@@ -13,7 +13,7 @@ from potwright.geometry import engine_pbc
 from potwright.pes import PESData
 from potwright.potentials import Committee
 from potwright.potentials.batching import ATOMS_PER_BATCH
-from potwright.potentials.mace import MACEPotential, evaluator
+from potwright.potentials.model_file import ModelFile, evaluator
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def test_a_batch_gives_what_mace_gives_for_each_structure_alone(
     model = torch.load(committee.members[0].path, weights_only=False)
     path = tmp_path / "member.model"
     torch.save(model.to(getattr(torch, dtype)), path)
-    energy, forces, stress = evaluator([path], "cpu")(structures)
+    energy, forces, stress = evaluator([path], "mace", "cpu")(structures)
     alone = by_mace_itself(path, structures, dtype)
     np.testing.assert_allclose(energy[0], [r["energy"] for r in alone], rtol=tolerance)
     expected = np.concatenate([r["forces"] for r in alone])
@@ -76,7 +76,7 @@ def test_the_order_of_structures_and_their_batches_do_not_matter(committee: Comm
     for seed, atoms in enumerate(structures):
         atoms.rattle(0.1, seed=seed)
     assert sum(map(len, structures)) > ATOMS_PER_BATCH["cpu"]
-    evaluate = evaluator([member.path for member in committee.members], "cpu")
+    evaluate = evaluator([member.path for member in committee.members], "mace", "cpu")
     order = np.random.default_rng(0).permutation(len(structures))
     one, other = evaluate(structures), evaluate([structures[i] for i in order])
     np.testing.assert_allclose(one.energy[:, order], other.energy, rtol=1e-12)
@@ -89,7 +89,7 @@ def test_the_order_of_structures_and_their_batches_do_not_matter(committee: Comm
 def test_evaluation_leaves_structures_alone(committee: Committee, mixture: list[Atoms]) -> None:
     structures = as_engines_see(mixture)
     before = [atoms.copy() for atoms in structures]
-    evaluator([committee.members[0].path], "cpu")(structures)
+    evaluator([committee.members[0].path], "mace", "cpu")(structures)
     assert structures == before
 
 
@@ -100,7 +100,7 @@ def test_a_species_that_was_not_trained_is_named(committee: Committee) -> None:
 
 def test_a_potential_travels_between_processes(committee: Committee, mixture: list[Atoms]) -> None:
     potential = committee.members[1]
-    assert isinstance(potential, MACEPotential)
+    assert isinstance(potential, ModelFile)
     sent = pickle.dumps(potential)
     assert len(sent) < 1000
     pes = PESData.from_atoms(mixture)

@@ -9,7 +9,7 @@ from potwright.errors import InputError
 from potwright.geometry import engine_pbc
 from potwright.pes import PESData
 from potwright.potentials import Committee, load_committee
-from potwright.potentials.metatomic import evaluator
+from potwright.potentials.model_file import evaluator
 
 
 def as_engines_see(structures: list[Atoms]) -> list[Atoms]:
@@ -30,7 +30,7 @@ def test_a_batch_gives_what_metatomic_gives_for_each_structure_alone(
     from metatomic_ase import MetatomicCalculator
 
     structures = as_engines_see(mixture)
-    values = evaluator(paths(metatomic_committee), "cpu")(structures)
+    values = evaluator(paths(metatomic_committee), "metatrain", "cpu")(structures)
     ends = np.cumsum([0, *map(len, structures)])
     for member, path in enumerate(paths(metatomic_committee)):
         calculator = MetatomicCalculator(str(path), extensions_directory=path.parent / "extensions")

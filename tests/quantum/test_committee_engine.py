@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-import warnings
 
 import numpy as np
 import pytest
@@ -18,48 +17,14 @@ from potwright.pes import PESData
 from potwright.pipelines.labelling import nodes
 from potwright.pipelines.labelling.parameters import LabellingParameters
 from potwright.potentials import Committee, load_committee
-from potwright.potentials.mace import MACEPotential, quiet_import
 from potwright.quantum import CommitteeEngine, LabelStore, compute_label
 
 
-def untrained(path, seed):
-    """A small MACE model for copper and gold with random weights."""
-    with quiet_import():
-        import torch
-        from mace.modules import MACE, interaction_classes
-
-        from e3nn import o3  # isort: skip - mace makes it importable with today's torch
-
-    torch.manual_seed(seed)
-    torch.set_default_dtype(torch.float64)
-    interaction = interaction_classes["RealAgnosticInteractionBlock"]
-    warnings.simplefilter("ignore")  # MACE's own; pytest restores the filters after the test
-    model = MACE(
-        r_max=4.0,
-        num_bessel=4,
-        num_polynomial_cutoff=5,
-        max_ell=1,
-        interaction_cls=interaction,
-        interaction_cls_first=interaction,
-        num_interactions=1,
-        num_elements=2,
-        hidden_irreps=o3.Irreps("4x0e"),
-        MLP_irreps=o3.Irreps("4x0e"),
-        atomic_energies=np.array([-3.0, -4.0]),
-        avg_num_neighbors=8.0,
-        atomic_numbers=[29, 79],
-        correlation=1,
-        gate=torch.nn.functional.silu,
-    )
-    torch.save(model, path)
-    torch.set_default_dtype(torch.float32)
-    return MACEPotential(path)
-
-
 @pytest.fixture(scope="module")
-def teacher(tmp_path_factory):
+def teacher(tmp_path_factory, untrained_mace):
     folder = tmp_path_factory.mktemp("teacher")
-    members = tuple(untrained(folder / f"{seed}.model", seed) for seed in (1, 2))
+    species = {29: -3.0, 79: -4.0}
+    members = tuple(untrained_mace(folder / f"{n}.model", n, species) for n in (1, 2))
     Committee(members, {"species": [29, 79]}).save(folder / "committee")
     return folder / "committee"
 

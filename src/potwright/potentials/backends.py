@@ -9,20 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 from potwright.errors import InputError
 from potwright.potentials import mace, mace_export, metatomic, metatomic_export
-from potwright.potentials.protocol import Evaluator, Potential
-
-
-class EvaluatorOf(Protocol):
-    """Opens several model files together."""
-
-    def __call__(
-        self, paths: Sequence[Path], device: str = "auto", atoms_per_batch: int | None = None
-    ) -> Evaluator:
-        """Their evaluator on a device, in batches of so many atoms (None: as suits the device)."""
+from potwright.potentials.batching import Models
 
 
 @dataclass(frozen=True)
@@ -31,10 +21,9 @@ class Backend:
 
     Attributes
     ----------
-    potential
-        The potential in a file.
-    evaluator
-        The evaluator of several files.
+    models
+        Loads model files onto a device; :class:`~potwright.errors.InputError` if one is not of this
+        kind, or they do not go together.
     package
         Whose release decides what its models say.
     for_lammps
@@ -43,8 +32,7 @@ class Backend:
         How to use members without Potwright, from their names (and the symbols of the species).
     """
 
-    potential: Callable[[Path], Potential]
-    evaluator: EvaluatorOf
+    models: Callable[[Sequence[Path], str], Models]
     package: str
     for_lammps: Callable[[Path, Path], Path | None]
     ase_text: Callable[[Sequence[str]], str]
@@ -53,16 +41,14 @@ class Backend:
 
 BACKENDS: Mapping[str, Backend] = {
     "mace": Backend(
-        mace.MACEPotential,
-        mace.evaluator,
+        mace.MACEModels,
         "mace-torch",
         mace_export.for_lammps,
         mace_export.ase_text,
         mace_export.lammps_text,
     ),
     "metatrain": Backend(
-        metatomic.MetatomicPotential,
-        metatomic.evaluator,
+        metatomic.MetatomicModels,
         "metatomic-torch",
         metatomic_export.for_lammps,
         metatomic_export.ase_text,
@@ -71,15 +57,14 @@ BACKENDS: Mapping[str, Backend] = {
 }
 
 
-def backend_of(known: str | Mapping[str, Any]) -> Backend:
-    """The backend of that name, or the one that a committee's record names.
+def backend_of(name: str) -> Backend:
+    """The backend of that name.
 
     Raises
     ------
     InputError
         If there is no such backend.
     """
-    name = known if isinstance(known, str) else str(known.get("backend", "mace"))
     if name not in BACKENDS:
         raise InputError(f"backend {name!r} is not known; there are {', '.join(sorted(BACKENDS))}")
     return BACKENDS[name]

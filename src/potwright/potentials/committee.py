@@ -22,6 +22,7 @@ from potwright.potentials.calculator import CommitteeCalculator, chosen_member
 from potwright.potentials.content import checksum
 from potwright.potentials.error_bars import error_bars, read_report
 from potwright.potentials.metatomic import EXTENSIONS
+from potwright.potentials.model_file import ModelFile, evaluator
 from potwright.potentials.prediction import Pieces, Work
 from potwright.potentials.protocol import Potential
 from potwright.uncertainty import Predictions
@@ -187,7 +188,7 @@ class Committee:
         report = self.calibration if calibration is None else calibration
         paths = [one.path for one in self.members]
         return CommitteeCalculator(
-            backend_of(self.backend).evaluator(paths, device),
+            evaluator(paths, self.backend, device),
             error_bars(report, len(self)),
             chosen_member(member, len(self)),
         )
@@ -230,8 +231,9 @@ def load_committee(path: str | Path) -> Committee:
     if not (folder / RECORD).is_file():
         raise InputError(f"{folder}: not a committee (it holds no {RECORD})")
     record = json.loads((folder / RECORD).read_text())
-    potential = backend_of(record).potential
-    members = tuple(potential(folder / name) for name in record["members"])
+    backend = record.get("backend", "mace")
+    backend_of(backend)  # refuses what is not known
+    members = tuple(ModelFile(folder / name, backend) for name in record["members"])
     for member in members:
         if not member.path.is_file():
             raise InputError(f"{folder}: not a complete committee: {member.path.name} is missing")

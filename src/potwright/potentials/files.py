@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 
 from potwright.errors import InputError
-from potwright.potentials.backends import BACKENDS
 from potwright.potentials.committee import RECORD, Committee, load_committee
+from potwright.potentials.model_file import ModelFile
 
 KINDS = {
     "mace": "a MACE model, as `mace_run_train` leaves it (`NAME.model`)",
@@ -86,5 +86,4 @@ def open_potentials(place: str | Path) -> Committee:
     if len(kinds) > 1:
         raise InputError(f"{place}: potentials of two kinds ({', '.join(kinds)}); name one kind")
     backend = BACKEND_OF_KIND[kinds[0]]
-    potentials = tuple(BACKENDS[backend].potential(path) for path in models)
-    return Committee(potentials, {"backend": backend})
+    return Committee(tuple(ModelFile(path, backend) for path in models), {"backend": backend})

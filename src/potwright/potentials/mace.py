@@ -8,69 +8,18 @@ import pickle
 import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from potwright.errors import InputError
-from potwright.pes import PESData
-from potwright.potentials.batching import BatchedEvaluator, BatchValues
-from potwright.potentials.devices import compiled_as_it_is, resolve_device
+from potwright.potentials.batching import BatchValues
+from potwright.potentials.devices import compiled_as_it_is
 from potwright.potentials.edges import Edges, regular
 
 EXPECTED = "mace_run_train leaves one as NAME.model (NAME_compiled.model is not one)"
-
-
-@dataclass(frozen=True)
-class MACEPotential:
-    """One MACE model file, as ``mace_run_train`` leaves it."""
-
-    backend: ClassVar[str] = "mace"
-
-    path: Path
-
-    def calculator(self, device: str = "auto") -> Any:
-        """An ASE calculator of this model alone."""
-        from potwright.potentials.calculator import CommitteeCalculator
-
-        return CommitteeCalculator(evaluator((self.path,), device))
-
-    def evaluate(
-        self, pes: PESData, device: str = "auto"
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Energy (S,), forces (N, 3) and stress (S, 6) of all structures."""
-        energy, forces, stress = evaluator((self.path,), device)(pes.to_atoms(engine_pbc=True))
-        return energy[0], forces[0], stress[0]
-
-
-def evaluator(
-    paths: Sequence[Path], device: str = "auto", atoms_per_batch: int | None = None
-) -> BatchedEvaluator:
-    """The evaluator of these models; loaded once per process and device.
-
-    Raises
-    ------
-    InputError
-        If a file is not a MACE model, or the models differ in cutoff, species or precision.
-    """
-    stamps = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
-    return _evaluator(stamps, resolve_device(device), atoms_per_batch)
-
-
-@lru_cache(maxsize=4)
-def _evaluator(
-    stamps: tuple[tuple[str, int], ...], device: str, atoms_per_batch: int | None
-) -> BatchedEvaluator:
-    return BatchedEvaluator(_loaded(stamps, device), device, atoms_per_batch)
-
-
-@lru_cache(maxsize=2)
-def _loaded(stamps: tuple[tuple[str, int], ...], device: str) -> MACEModels:
-    return MACEModels([Path(path) for path, _ in stamps], device)
 
 
 @contextmanager

@@ -19,8 +19,8 @@ import numpy as np
 from potwright.errors import InputError
 from potwright.execution import ExecutorParameters, run_tasks
 from potwright.pes import PESData
-from potwright.potentials.backends import backend_of
 from potwright.potentials.devices import resolve_device
+from potwright.potentials.model_file import evaluator
 from potwright.potentials.protocol import Evaluator
 from potwright.uncertainty import Predictions
 from potwright.uncertainty.prediction_files import write_pieces
@@ -54,9 +54,8 @@ class Piece:
     def evaluator(self) -> Evaluator:
         """The members, loaded where this process works."""
         device = _own_device(self.work.device, self.index)
-        return backend_of(self.work.backend).evaluator(
-            self.work.paths, device, self.work.atoms_per_batch
-        )
+        work = self.work
+        return evaluator(work.paths, work.backend, device, work.atoms_per_batch)
 
 
 class Pieces(Sequence[Piece]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,48 +20,15 @@ from potwright.pipelines.augmentation.parameters import (
 from potwright.pipelines.augmentation.random_search import random_crystals
 from potwright.pipelines.augmentation.relaxation import relax
 from potwright.potentials import Committee, load_committee
-from potwright.potentials.mace import MACEPotential, quiet_import
-
-
-def untrained_model(path: Path, seed: int) -> MACEPotential:
-    """A MACE model for copper with random weights: a smooth surface, whatever its shape."""
-    with quiet_import():
-        import torch
-        from mace import modules  # before e3nn, which cannot read its own tables otherwise
-    from e3nn import o3
-
-    torch.manual_seed(seed)
-    interaction = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = modules.ScaleShiftMACE(
-            r_max=4.0,
-            num_bessel=4,
-            num_polynomial_cutoff=5,
-            max_ell=1,
-            interaction_cls=interaction,
-            interaction_cls_first=interaction,
-            num_interactions=1,
-            num_elements=1,
-            hidden_irreps=o3.Irreps("4x0e"),
-            MLP_irreps=o3.Irreps("4x0e"),
-            atomic_energies=np.zeros(1),
-            avg_num_neighbors=12,
-            atomic_numbers=[29],
-            correlation=1,
-            gate=torch.nn.functional.silu,
-            radial_MLP=[4],
-            atomic_inter_scale=10.0,
-            atomic_inter_shift=0.0,
-        ).to(torch.float64)
-        torch.save(model, path)
-    return MACEPotential(path)
+from potwright.potentials.model_file import ModelFile
 
 
 @pytest.fixture(scope="module")
-def committee(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def committee(
+    tmp_path_factory: pytest.TempPathFactory, untrained_mace: Callable[..., ModelFile]
+) -> Path:
     folder = tmp_path_factory.mktemp("committee")
-    members = tuple(untrained_model(folder / f"{seed}.model", seed) for seed in (0, 1))
+    members = tuple(untrained_mace(folder / f"{n}.model", n, {29: 0.0}, 10.0) for n in (0, 1))
     Committee(members).save(folder / "committee")
     return folder / "committee"
 

@@ -14,7 +14,7 @@ from potwright.pes import PESData
 from potwright.pipelines.training.parameters import MACETrainer
 from potwright.pipelines.training.reference_energies import reference_energies
 from potwright.pipelines.training.trainer import MemberTask
-from potwright.potentials.mace import MACEPotential
+from potwright.potentials.model_file import ModelFile
 
 SETTINGS: dict[str, Any] = {
     "model": "ScaleShiftMACE",
@@ -55,6 +55,6 @@ def test_a_hundred_steps_on_perfect_crystals_halve_the_force_error_on_vacancies(
         member=0,
     )
     vacancies = PESData.from_atoms([frames[i] for i in np.flatnonzero(kinds == "Vacancy")[::4]])
-    _, forces, _ = MACEPotential(train(task).model).evaluate(vacancies)
+    _, forces, _ = ModelFile(train(task).model, "mace").evaluate(vacancies)
     error = np.sqrt(np.mean((forces - vacancies.forces) ** 2))
     assert error < 0.6 * np.sqrt(np.mean(vacancies.forces**2))

@@ -23,7 +23,7 @@ from potwright.pipelines.training.starts import FoundationStart, MemberStart, me
 from potwright.pipelines.training.trainer import MemberResult, MemberTask
 from potwright.pipelines.training.training_set import bootstrap, training_set
 from potwright.potentials import Committee
-from potwright.potentials.backends import BACKENDS
+from potwright.potentials.model_file import ModelFile
 
 slow = pytest.mark.slow
 backends = pytest.mark.parametrize("backend", ["mace", "soap_bpnn", "pet"])
@@ -33,7 +33,7 @@ NOT_LEARNING = 1e-14
 
 
 def evaluate(parameters: TrainingParameters, model: Path, pes: PESData) -> tuple[np.ndarray, ...]:
-    return BACKENDS[parameters.trainer.type].potential(model).evaluate(pes, "cpu")
+    return ModelFile(model, parameters.trainer.type).evaluate(pes, "cpu")
 
 
 @pytest.fixture
@@ -226,8 +226,8 @@ def test_members_go_on_from_their_own_last_iteration(
 
 
 def of_record(parameters: TrainingParameters, record: dict[str, Any], files: list[Path]) -> Any:
-    potential = BACKENDS[parameters.trainer.type].potential
-    return Committee(tuple(potential(file) for file in files), record)
+    backend = parameters.trainer.type
+    return Committee(tuple(ModelFile(file, backend) for file in files), record)
 
 
 def starts(parameters: TrainingParameters, previous: Committee, members: int) -> list[Any]:

@@ -9,7 +9,7 @@ from ase.data import chemical_symbols
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.potentials import Committee
-from potwright.potentials.backends import backend_of
+from potwright.potentials.model_file import evaluator
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def _refuse_unknown_species(initial: Committee, labelled: PESData) -> None:
         one_atom = [labelled[:1].to_atoms(engine_pbc=True)[0][:1]] if len(labelled) else []
         for species in labelled.species:
             one_atom[0].numbers[:] = species
-            backend_of(initial.record).evaluator([initial.members[0].path], "cpu")(one_atom)
+            evaluator([initial.members[0].path], initial.backend, "cpu")(one_atom)
         return
     missing = [chemical_symbols[z] for z in labelled.species if z not in known]
     if missing:

@@ -24,7 +24,7 @@ from potwright.pipelines.training.training_set import (
     training_set,
 )
 from potwright.potentials import Committee
-from potwright.potentials.backends import BACKENDS
+from potwright.potentials.model_file import ModelFile
 from potwright.randomness import derived_seed, generator
 
 logger = logging.getLogger(__name__)
@@ -69,8 +69,8 @@ def train_members(
         **_of_members([tasks[i] for i in results], results),
         "failures": failures,
     }
-    backend = BACKENDS[parameters.trainer.type]
-    return Committee(tuple(backend.potential(one.model) for one in results.values()), record)
+    backend = parameters.trainer.type
+    return Committee(tuple(ModelFile(one.model, backend) for one in results.values()), record)
 
 
 def member_tasks(

@@ -21,7 +21,8 @@ from potwright.pipelines.training.members import member_task
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.pipelines.training.trainer import MemberResult, MemberTask
 from potwright.pipelines.training.training_set import training_set
-from potwright.potentials.mace import MACEPotential, quiet_import
+from potwright.potentials.mace import quiet_import
+from potwright.potentials.model_file import ModelFile
 
 slow = pytest.mark.slow
 
@@ -173,7 +174,7 @@ def weights(train: Train) -> Callable[[MemberTask], np.ndarray]:
 def test_the_same_seed_gives_the_same_potential_and_another_seed_another(
     task: Make, train: Train, labelled: PESData
 ) -> None:
-    one, again, other = (MACEPotential(train(task(seed)).model) for seed in (5, 5, 6))
+    one, again, other = (ModelFile(train(task(seed)).model, "mace") for seed in (5, 5, 6))
     for values, same in zip(one.evaluate(labelled), again.evaluate(labelled), strict=True):
         np.testing.assert_allclose(same, values, rtol=1e-10, atol=1e-12)
     assert np.abs(one.evaluate(labelled)[1] - other.evaluate(labelled)[1]).max() > 1e-3

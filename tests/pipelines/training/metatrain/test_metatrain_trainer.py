@@ -21,7 +21,7 @@ from potwright.pipelines.training.parameters import MetatrainTrainer, TrainingPa
 from potwright.pipelines.training.trainer import MemberResult, MemberTask
 from potwright.pipelines.training.training_set import training_set
 from potwright.potentials import Committee
-from potwright.potentials.metatomic import MetatomicPotential
+from potwright.potentials.model_file import ModelFile
 
 slow = pytest.mark.slow
 architectures = pytest.mark.parametrize("architecture", ["soap_bpnn", "pet"])
@@ -110,7 +110,7 @@ def test_what_ran_is_read_back(
     assert set(result.versions) == {"metatrain", "metatomic-torch", "torch"}
     assert result.model == todo.folder / "model.pt" and result.model.is_file()
     validation = labelled[labelled.split == "validation"]
-    energy, forces, _ = MetatomicPotential(result.model).evaluate(validation, "cpu")
+    energy, forces, _ = ModelFile(result.model, "metatrain").evaluate(validation, "cpu")
     rmse_f = np.sqrt(np.mean((forces - validation.forces) ** 2))
     rmse_e = np.sqrt(np.mean(((energy - validation.energy) / validation.n_atoms) ** 2))
     told = [(point["rmse_f"], point["rmse_e_per_atom"]) for point in result.learning_curve]
@@ -201,7 +201,9 @@ def test_llpr_gives_each_member_an_uncertainty_and_leaves_its_energies(
     plain, wrapped = (train(task(trainer={"llpr": llpr})) for llpr in (None, {}))
     outputs = load_atomistic_model(wrapped.model).capabilities().outputs
     assert any("uncertainty" in name for name in outputs)
-    energies = [MetatomicPotential(m.model).evaluate(labelled, "cpu")[0] for m in (plain, wrapped)]
+    energies = [
+        ModelFile(m.model, "metatrain").evaluate(labelled, "cpu")[0] for m in (plain, wrapped)
+    ]
     np.testing.assert_allclose(energies[1], energies[0], atol=1e-6)
 
 
