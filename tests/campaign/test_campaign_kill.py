@@ -34,16 +34,15 @@ def kill_before_every_node(project, folder):
     remaining = {node.name for node in register_pipelines()["__default__"].nodes}
     orders.write_text("\n".join(remaining))
     killed_before, copy = [], None
-    with project.warm() as kedro:
-        while remaining:
-            status, output = kedro(*RUN)
-            assert status == -signal.SIGKILL, output
-            project.open_everything()
-            (name,) = remaining - set(orders.read_text().split())
-            killed_before.append(name)
-            remaining.remove(name)
-            if name == "select":
-                copy = project.copy(folder / "before_selection")
+    while remaining:
+        status, output = project.kedro(*RUN)
+        assert status == -signal.SIGKILL, output
+        project.open_everything()
+        (name,) = remaining - set(orders.read_text().split())
+        killed_before.append(name)
+        remaining.remove(name)
+        if name == "select":
+            copy = project.copy(folder / "before_selection")
     return killed_before, copy
 
 
