@@ -13,6 +13,8 @@ from kedro.io import AbstractVersionedDataset
 
 from potwright.configuration import ProjectParameters
 from potwright.errors import in_words
+from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.potentials.species import refuse_unknown
 from potwright.run_records import git_commit, merge_record, package_versions, runs_folder
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,31 @@ class ParameterHooks:
                 executor.verify()
         if self._parameters is not None and "training" in stages:
             self._parameters.training.verify()
+
+
+class SpeciesHooks:
+    """Refuse species that the potentials to begin with do not know, before labels are paid for."""
+
+    def __init__(self) -> None:
+        self._training: TrainingParameters | None = None
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        """Find out whether what is labelled is to be trained, too."""
+        trains = any("training" in node.tags for node in pipeline.nodes)
+        self._training = catalog["params:training"].load() if trains else None
+
+    @hook_impl
+    def before_node_run(self, node: Any, catalog: Any, inputs: dict[str, Any]) -> None:
+        """Ask the model to fine-tune, or the potentials that a campaign begins with."""
+        candidates = inputs.get("screened_candidates")
+        if self._training is None or node.name != "compute_labels" or candidates is None:
+            return
+        initial = catalog["initial_committee"].load()
+        if not initial:
+            self._training.refuse_species(candidates.species)
+        elif not catalog["committee_previous"].load():
+            refuse_unknown(candidates.species, initial.species, "initial_committee")
 
 
 class LabelStoreHooks:

@@ -1,12 +1,12 @@
 """Kedro's settings of this project."""
 
 from potwright.configuration import ConfigLoader
-from potwright.hooks import LabelStoreHooks, ParameterHooks, RunRecordHooks
+from potwright.hooks import LabelStoreHooks, ParameterHooks, RunRecordHooks, SpeciesHooks
 from potwright.logs import drop_unhelpful_lines
 
 drop_unhelpful_lines()
 
-HOOKS = (ParameterHooks(), RunRecordHooks(), LabelStoreHooks())
+HOOKS = (ParameterHooks(), RunRecordHooks(), LabelStoreHooks(), SpeciesHooks())
 
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {

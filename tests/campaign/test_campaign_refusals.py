@@ -128,6 +128,22 @@ def test_what_slurm_refuses_is_told_before_any_label_is_paid_for(project, slurm)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("beginning", ["foundation model", "initial_committee"])
+def test_an_element_that_a_beginning_does_not_know_costs_no_label(
+    project, beginning, untrained_mace
+):
+    models = [untrained_mace(project.folder / f"{n}.model", n, {14: 0.0}).path for n in (1, 2)]
+    if beginning == "foundation model":
+        project.configure({"training": {"start": {"type": "foundation", "model": str(models[0])}}})
+    else:
+        entry = {"type": "potwright.datasets.PotentialsDataset", "filepath": "*.model"}
+        project.configure({"initial_committee": entry}, name="catalog")
+    output = " ".join(refused(project).split())
+    assert f"{beginning}" in output and "does not know Cu" in output
+    assert project.calculations == 0
+
+
+@pytest.mark.slow
 def test_a_mended_campaign_begins_with_what_is_there_now(project):
     """Although augmentation was finished before the element was refused."""
     folder = project.folder / "data" / "01_raw" / "structures"

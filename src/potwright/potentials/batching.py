@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 
 from potwright.errors import InputError
 from potwright.potentials.protocol import MemberValues
+from potwright.potentials.species import refuse_unknown
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class BatchedEvaluator:
                 values.forces[member, atoms] = found.forces
                 values.stress[member, batch] = _voigt(found.stress)
 
-        refuse_unknown(structures, self.models.species)
+        _refuse_unknown(structures, self.models.species)
         self._each(sizes, fill)
         molecules = [i for i, atoms in enumerate(structures) if not atoms.pbc.any()]
         values.stress[:, molecules] = np.nan
@@ -113,7 +113,7 @@ class BatchedEvaluator:
             built = self.models.build([structures[i] for i in batch])
             parts.append((_atoms(batch, offsets), self.models.describe(built)))
 
-        refuse_unknown(structures, self.models.species)
+        _refuse_unknown(structures, self.models.species)
         self._each(sizes, fill)
         width = parts[0][1].shape[1] if parts else 0
         found = np.empty((int(offsets[-1]), width))
@@ -192,26 +192,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def refuse_unknown(structures: Sequence[Atoms], known: frozenset[int]) -> None:
-    """Refuse species that the models do not know.
-
-    Raises
-    ------
-    InputError
-        With the species, and the first structure that holds one of them.
-    """
+def _refuse_unknown(structures: Sequence[Atoms], known: frozenset[int]) -> None:
     present = {int(z) for atoms in structures for z in np.unique(atoms.numbers)}
-    unknown = present - known
-    if unknown:
-        first = next(atoms for atoms in structures if unknown & set(atoms.numbers.tolist()))
-        raise InputError(
-            f"the committee does not know {_symbols(unknown)}; it was trained on "
-            f"{_symbols(known)} (the first structure in question is {first.get_chemical_formula()})"
-        )
-
-
-def _symbols(numbers: set[int] | frozenset[int]) -> str:
-    return ", ".join(chemical_symbols[z] for z in sorted(numbers))
+    for atoms in structures if present - known else ():
+        refuse_unknown(atoms.numbers, known, f"the committee, asked for {atoms.symbols},")
 
 
 def _extent(structures: Sequence[Atoms]) -> tuple[np.ndarray, np.ndarray]:

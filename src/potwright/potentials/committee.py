@@ -64,6 +64,14 @@ class Committee:
         checksums = [checksum(member.path) for member in self.members]
         return prediction.content_of(checksums, self.backend, release)
 
+    @property
+    def species(self) -> frozenset[int]:
+        """Atomic numbers that it was trained on; those that its models know, if no record says."""
+        known = self.record.get("species")
+        if known is None:
+            return frozenset.intersection(*(member.species for member in self.members))
+        return frozenset(map(int, known))
+
     # ---------------------------------------------------------------- many structures
 
     def predict(

@@ -32,6 +32,11 @@ class ModelFile:
     path: Path
     backend: str
 
+    @property
+    def species(self) -> frozenset[int]:
+        """Atomic numbers that it knows."""
+        return evaluator([self.path], self.backend, "cpu").models.species
+
     def calculator(self, device: str = "auto") -> CommitteeCalculator:
         """An ASE calculator of this model alone."""
         return CommitteeCalculator(evaluator([self.path], self.backend, device))

@@ -44,6 +44,10 @@ class Potential(Protocol):
     def backend(self) -> str:
         """Name of what it is made with, as in :data:`~potwright.potentials.backends.BACKENDS`."""
 
+    @property
+    def species(self) -> frozenset[int]:
+        """Atomic numbers that it knows; the model is loaded to tell."""
+
     def calculator(self, device: str = "auto") -> Any:
         """An ASE calculator with energy, forces and stress."""
 

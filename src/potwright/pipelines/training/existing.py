@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from ase.data import chemical_symbols
-
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.potentials import Committee
-from potwright.potentials.model_file import evaluator
+from potwright.potentials.species import refuse_unknown
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +32,7 @@ def take(initial: Committee, labelled: PESData) -> Committee:
             f"initial_committee: {len(initial)} potential; a committee needs two, else there is no "
             "disagreement. Train one on the labels that you have instead (leave the entry out)"
         )
-    _refuse_unknown_species(initial, labelled)
+    refuse_unknown(labelled.species, initial.species, "initial_committee")
     levels = set(initial.record.get("level_of_theory", [])) - {""}
     ours = set(labelled.level_of_theory.tolist()) - {""}
     if levels and ours and levels != ours:
@@ -46,20 +44,3 @@ def take(initial: Committee, labelled: PESData) -> Committee:
     logger.info("The committee of this iteration is initial_committee: nothing is trained")
     unknown = {"trained_on": [], "training": [], "species": labelled.species, "failures": []}
     return Committee(initial.members, {**unknown, **initial.record})
-
-
-def _refuse_unknown_species(initial: Committee, labelled: PESData) -> None:
-    """By what the models themselves say, as soon as one of them is asked."""
-    known = initial.record.get("species")
-    if known is None:
-        one_atom = [labelled[:1].to_atoms(engine_pbc=True)[0][:1]] if len(labelled) else []
-        for species in labelled.species:
-            one_atom[0].numbers[:] = species
-            evaluator([initial.members[0].path], initial.backend, "cpu")(one_atom)
-        return
-    missing = [chemical_symbols[z] for z in labelled.species if z not in known]
-    if missing:
-        raise InputError(
-            f"initial_committee does not know {', '.join(missing)}; it was trained on "
-            f"{', '.join(chemical_symbols[z] for z in known)}"
-        )

@@ -12,7 +12,12 @@ from potwright.execution import ExecutorParameters, LocalExecutor
 from potwright.parameters import Parameters
 from potwright.pipelines.training.mace import MACETrainer
 from potwright.pipelines.training.metatrain import MetatrainTrainer
-from potwright.pipelines.training.starts import FoundationStart, ScratchStart, StartParameters
+from potwright.pipelines.training.starts import (
+    FoundationStart,
+    ScratchStart,
+    StartParameters,
+    refuse_unknown_species,
+)
 from potwright.potentials.files import refuse_other_kind
 
 __all__ = ["MACETrainer", "MetatrainTrainer", "TrainerParameters", "TrainingParameters"]
@@ -70,10 +75,30 @@ class TrainingParameters(Parameters):
         InputError
             Naming the file. (A name that the backend knows is looked up when training begins.)
         """
-        if not isinstance(self.start, FoundationStart):
+        path = self._foundation_file()
+        if path is None:
             return
-        path = Path(self.start.model).expanduser()
         if path.is_file():
             refuse_other_kind(path, self.trainer.start_kind, "training.start.model")
-        elif "://" not in self.start.model and (path.suffix or len(path.parts) > 1):
-            raise InputError(f"training.start.model = {self.start.model!r}: there is no such file")
+        elif path.suffix or len(path.parts) > 1:
+            raise InputError(f"training.start.model = '{path}': there is no such file")
+
+    def refuse_species(self, species: list[int]) -> None:
+        """Find that these cannot be trained, before they are labelled.
+
+        Raises
+        ------
+        InputError
+            If the model to start from does not know one of them. (One that the backend fetches is
+            asked when training begins.)
+        """
+        path = self._foundation_file()
+        if path is not None and path.is_file():
+            model = self.trainer.foundation(str(path), path.parent)
+            refuse_unknown_species(self.trainer, model, species, f"the foundation model {path}")
+
+    def _foundation_file(self) -> Path | None:
+        """Where the model to start from should be, if a path says so."""
+        if not isinstance(self.start, FoundationStart) or "://" in self.start.model:
+            return None
+        return Path(self.start.model).expanduser()

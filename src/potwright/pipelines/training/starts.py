@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
-from ase.data import chemical_symbols
 from pydantic import Field, model_validator
 
 from potwright.errors import InputError
@@ -16,6 +15,7 @@ from potwright.parameters import Parameters
 from potwright.pes import PESData
 from potwright.pipelines.training.trainer import Trainer
 from potwright.potentials import Committee
+from potwright.potentials.species import in_symbols
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ def member_starts(
     """
     if isinstance(start, FoundationStart) and (start.each_iteration or not len(previous)):
         found = trainer.foundation(start.model, folder)
-        _refuse_unknown_species(trainer, found, species, f"the foundation model {start.model}")
+        refuse_unknown_species(trainer, found, species, f"the foundation model {start.model}")
         one = MemberStart(
             model=found,
             method=start.method,
@@ -165,7 +165,7 @@ def member_starts(
     for file in dict.fromkeys(files):
         if not file.is_file():
             raise InputError(f"training.start: {file}: there is no such file to start from")
-        _refuse_unknown_species(trainer, file, species, "the previous iteration's member")
+        refuse_unknown_species(trainer, file, species, "the previous iteration's member")
     return [MemberStart(file, reinitialise_readouts=start.reinitialise_readouts) for file in files]
 
 
@@ -187,13 +187,20 @@ def _same_members(previous: Committee, members: int) -> list[Path]:
     ]
 
 
-def _refuse_unknown_species(trainer: Trainer, model: Path, species: list[int], what: str) -> None:
+def refuse_unknown_species(trainer: Trainer, model: Path, species: list[int], what: str) -> None:
+    """Refuse to train these species from a model that does not know them.
+
+    Raises
+    ------
+    InputError
+        Naming them.
+    """
     known = set(trainer.species(model))
-    unknown = [chemical_symbols[z] for z in species if z not in known]
+    unknown = set(species) - known
     if unknown:
         raise InputError(
-            f"training.start: {what} does not know {', '.join(unknown)} (it knows "
-            f"{', '.join(chemical_symbols[z] for z in sorted(known))}); start from a model that "
+            f"training.start: {what} does not know {in_symbols(unknown)} (it knows "
+            f"{in_symbols(known)}); start from a model that "
             "does, or from scratch (`type: scratch`)"
         )
 

@@ -41,9 +41,8 @@ class CommitteeEngine(Parameters):
     device: str = "auto"
 
     def elements(self) -> frozenset[int] | None:
-        """What it was trained on, if its record says so."""
-        species = self._committee().record.get("species")
-        return None if species is None else frozenset(map(int, species))
+        """What it was trained on, or what its models know if no record says so."""
+        return self._committee().species
 
     def verify(self) -> None:
         """Open the committee and find the device.
