@@ -19,13 +19,10 @@ from typing import Any
 
 import ase.io
 import numpy as np
-from ase import Atoms
-from ase.build import bulk
-from ase.calculators.singlepoint import SinglePointCalculator
+from foundations import foundation_model, stillinger_weber
 
 from potwright.execution import LocalExecutor
 from potwright.pes import PESData
-from potwright.pipelines.training.members import train_members
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.potentials import Committee
 from potwright.uncertainty import property_uncertainties
@@ -79,37 +76,6 @@ def bought(pool: PESData, labels: int) -> PESData:
     return pool[:labels].replace(split=split)
 
 
-def stillinger_weber(structures: int, seed: int) -> PESData:
-    """Distorted silicon crystals with Stillinger–Weber labels (Phys. Rev. B 31, 5262, 1985)."""
-    from matscipy.calculators.manybody import Manybody
-    from matscipy.calculators.manybody.explicit_forms import stillinger_weber as form
-
-    calculator = Manybody(**form.StillingerWeber(form.Stillinger_Weber_PRB_31_5262_Si))
-    random = np.random.default_rng(seed)
-    labelled: list[Atoms] = []
-    for number in range(structures):
-        atoms = bulk("Si", cubic=True).repeat(2)
-        atoms.set_cell(
-            atoms.cell * (1 + random.uniform(-0.05, 0.08))
-            + atoms.cell.array @ random.normal(scale=0.015, size=(3, 3)),
-            scale_atoms=True,
-        )
-        if number % 2:
-            del atoms[random.permutation(len(atoms))[: random.integers(1, 4)]]
-        atoms.positions += random.normal(
-            scale=random.uniform(0.02, 0.35), size=atoms.positions.shape
-        )
-        atoms.calc = calculator
-        results = {
-            "energy": atoms.get_potential_energy(),
-            "forces": atoms.get_forces(),
-            "stress": atoms.get_stress(),
-        }
-        atoms.calc = SinglePointCalculator(atoms, **results)
-        labelled.append(atoms)
-    return PESData.from_atoms(labelled, iteration=1, level_of_theory="stillinger-weber")
-
-
 def parameters(
     *, members: int, steps: int, lr: float, start: dict[str, Any] | None = None
 ) -> TrainingParameters:
@@ -133,8 +99,7 @@ def parameters(
 def foundation(scratch: Path, *, structures: int, steps: int) -> Path:
     """The file of the foundation model; trained once for a folder."""
     labelled = bought(stillinger_weber(structures, seed=1), structures)
-    chosen = parameters(members=2, steps=steps, lr=0.02)
-    return train_members(labelled, scratch / "foundation", chosen, 1, 1).members[0].path
+    return foundation_model(scratch, labelled, parameters(members=2, steps=steps, lr=0.02))
 
 
 def errors(committee: Committee, pes: PESData) -> dict[str, float]:
