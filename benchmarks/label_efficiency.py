@@ -91,6 +91,8 @@ MILLI = {
     "forces": "forces_mev_per_angstrom",
     "stress": "stress_mev_per_angstrom3",
 }
+# models are traced as they are loaded, which other threads of a process must not see
+MODELS_IN_USE = Lock()
 logger = logging.getLogger("label_efficiency")
 
 
@@ -115,7 +117,9 @@ class Trained:
     def _descriptors(self) -> np.ndarray:
         path = self.folder / "descriptors.npy"
         if not path.is_file():
-            found = load_committee(self.folder / "committee").descriptors(self.data, device="cpu")
+            with MODELS_IN_USE:
+                committee = load_committee(self.folder / "committee")
+                found = committee.descriptors(self.data, device="cpu")
             with complete_or_absent(path) as temporary, temporary.open("wb") as file:
                 np.save(file, found.astype(np.float32))
         return np.load(path)
@@ -225,9 +229,9 @@ class Bench:
             raise RuntimeError(f"{committee.record['failures']}")
         if not (folder / "committee").is_dir():
             committee.save(folder / "committee")
-        load_committee(folder / "committee").predict(self.data, device="cpu").write(
-            folder / "predictions.h5"
-        )
+        with MODELS_IN_USE:
+            found = load_committee(folder / "committee").predict(self.data, device="cpu")
+        found.write(folder / "predictions.h5")
         shutil.rmtree(workspace)
 
     def _validated_last(self, structures: int) -> TrainingParameters:
