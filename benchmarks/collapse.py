@@ -13,13 +13,11 @@ FOLDER holds si_training.extxyz of the mlearn benchmark. Members that are traine
 
 from __future__ import annotations
 
-import argparse
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from silicon import bought, errors, foundation, parameters, quietly, silicon
+from silicon import bought, command_line, errors, parameters, prepared, silicon
 
 from potwright.pipelines.training.members import train_members
 
@@ -48,20 +46,12 @@ def starts(model: Path) -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--pool", type=Path, required=True, help="folder of si_training.extxyz")
-    parser.add_argument("--scratch", type=Path, default=None)
+    parser = command_line(__doc__)
     parser.add_argument("--labels", type=int, default=40)
     parser.add_argument("--members", type=int, default=4)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--foundation-structures", type=int, default=80)
-    parser.add_argument("--foundation-steps", type=int, default=1000)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary, quietly():
-        scratch = given.scratch or Path(temporary)
-        model = foundation(
-            scratch, structures=given.foundation_structures, steps=given.foundation_steps
-        )
+    with prepared(given) as (scratch, model):
         data = silicon(given.pool, seed=0)
         rows = []
         for name, start in starts(model).items():

@@ -13,13 +13,10 @@ FOLDER holds si_training.extxyz of the mlearn benchmark. Members that are traine
 
 from __future__ import annotations
 
-import argparse
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from silicon import bought, errors, foundation, parameters, quietly, silicon
+from silicon import bought, command_line, errors, parameters, prepared, silicon
 
 from potwright.pipelines.training.members import train_members
 
@@ -27,21 +24,13 @@ LEARNING_RATES = {"scratch": 0.02, "fine-tuned": 0.005}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--pool", type=Path, required=True, help="folder of si_training.extxyz")
-    parser.add_argument("--scratch", type=Path, default=None)
+    parser = command_line(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[5, 10, 20, 40, 80, 157])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--members", type=int, default=3)
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--foundation-structures", type=int, default=80)
-    parser.add_argument("--foundation-steps", type=int, default=1000)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary, quietly():
-        scratch = given.scratch or Path(temporary)
-        model = foundation(
-            scratch, structures=given.foundation_structures, steps=given.foundation_steps
-        )
+    with prepared(given) as (scratch, model):
         starts: dict[str, dict[str, Any]] = {
             "scratch": {"type": "scratch"},
             "fine-tuned": {"type": "foundation", "model": str(model)},

@@ -8,7 +8,9 @@ trains on.
 
 from __future__ import annotations
 
+import argparse
 import logging
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -100,6 +102,29 @@ def foundation(scratch: Path, *, structures: int, steps: int) -> Path:
     """The file of the foundation model; trained once for a folder."""
     labelled = bought(stillinger_weber(structures, seed=1), structures)
     return foundation_model(scratch, labelled, parameters(members=2, steps=steps, lr=0.02))
+
+
+def command_line(description: str) -> argparse.ArgumentParser:
+    """What the benchmarks of fine-tuning ask for."""
+    parser = argparse.ArgumentParser(description=description.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--pool", type=Path, required=True, help="folder of si_training.extxyz")
+    parser.add_argument("--scratch", type=Path, default=None, help="members are kept there")
+    parser.add_argument("--foundation-structures", type=int, default=80)
+    parser.add_argument("--foundation-steps", type=int, default=1000)
+    return parser
+
+
+@contextmanager
+def prepared(given: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
+    """A folder for members, and the foundation model."""
+    with tempfile.TemporaryDirectory() as temporary, quietly():
+        scratch = given.scratch or Path(temporary)
+        yield (
+            scratch,
+            foundation(
+                scratch, structures=given.foundation_structures, steps=given.foundation_steps
+            ),
+        )
 
 
 def errors(committee: Committee, pes: PESData) -> dict[str, float]:
