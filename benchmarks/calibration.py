@@ -19,7 +19,6 @@ Run: python benchmarks/calibration.py --pool FILE … [--quick] [--cache DIR] [-
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from label_efficiency import CACHE, FULL, START, Bench, bench_of
+from label_efficiency import FULL, START, Bench, bench_of, command_line
 
 from potwright.pes import PESData
 from potwright.uncertainty import (
@@ -209,15 +208,8 @@ def _row(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pool", type=Path, nargs="+", required=True)
-    parser.add_argument("--name", help="of the pool in the cache; default: of its first file")
-    parser.add_argument("--cache", type=Path, default=CACHE)
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    parser.add_argument("--steps", type=int, help="as given to label_efficiency.py")
-    parser.add_argument("--quick", action="store_true", help="as given to label_efficiency.py")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     bench = bench_of(given)

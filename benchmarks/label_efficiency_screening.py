@@ -11,7 +11,6 @@ Run: python benchmarks/label_efficiency_screening.py --pool FILE … [--seeds N]
 
 from __future__ import annotations
 
-import argparse
 import logging
 import pickle
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from label_efficiency import CACHE, MODEL, RULES, Bench, Point, points_of, read_pool
+from label_efficiency import RULES, Bench, Point, command_line, points_of, read_pool
 from label_efficiency_report import write_report
 from linear_potential import Design, design
 
@@ -54,7 +53,7 @@ class LinearBench(Bench):
     """A bench that fits instead of training."""
 
     def __init__(self, data: PESData, name: str, cache: Path, cutoff: float, processes: int):
-        super().__init__(data, f"{name}-linear", cache, steps=1, settings=MODEL)
+        super().__init__(data, f"{name}-linear", cache, steps=1, settings={"cutoff": cutoff})
         self.cutoff, self.processes = cutoff, processes
         self._memory: dict[tuple[int, tuple[int, ...]], Fitted] = {}
 
@@ -150,15 +149,9 @@ def _design(task: tuple[Any, float]) -> Design:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--pool", type=Path, nargs="+", required=True)
-    parser.add_argument("--name", help="of the pool in the cache; default: of its first file")
-    parser.add_argument("--cache", type=Path, default=CACHE)
+    parser = command_line(__doc__)
     parser.add_argument("--rules", nargs="+", default=RULES)
     parser.add_argument("--seeds", type=int, default=20, help="how many")
-    parser.add_argument("--cutoff", type=float, default=4.5, help="Å")
     parser.add_argument("--processes", type=int, default=2)
     given = parser.parse_args()
     logging.basicConfig(level=logging.ERROR, format="%(message)s")

@@ -94,6 +94,7 @@ class Loop:
             "label_store": LabelStore(store),
             "training_workspace": scratch / "training",
             "exploration_workspace": scratch / "exploration",
+            "evaluation_workspace": scratch / "evaluation",
             "labelled_structures_previous": PESData.empty(),
             "selected_structures_previous": PESData.empty(),
             "committee_previous": Committee(()),
@@ -103,8 +104,8 @@ class Loop:
             "verdict_previous": {},
             "params:seed": seed,
         }
-        for name in ("training_workspace", "exploration_workspace"):
-            self.data[name].mkdir(parents=True, exist_ok=True)
+        for stage in ("training", "exploration", "evaluation"):
+            self.data[f"{stage}_workspace"].mkdir(parents=True, exist_ok=True)
 
     def run(self, stages: list[str], iteration: int, **changes: Any) -> dict[str, Any]:
         """Everything that the stages leave, given what is there and ``changes``."""
