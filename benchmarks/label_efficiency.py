@@ -86,7 +86,7 @@ MODEL: dict[str, Any] = {
     "ema_decay": 0.99,
     "default_dtype": "float32",
 }
-QUICK = {"num_channels": 8, "radial_MLP": "[8, 8]", "batch_size": 1}
+QUICK_RULES = ("random_control", "random", "proportional")
 MILLI = {
     "energy": "energy_mev_per_atom",
     "forces": "forces_mev_per_angstrom",
@@ -411,24 +411,25 @@ def command_line(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--pool", type=Path, nargs="+", help="files of one pool (.h5, .extxyz)")
     parser.add_argument("--name", help="of the pool in the cache; default: of its first file")
     parser.add_argument("--cache", type=Path, default=CACHE)
-    parser.add_argument("--steps", type=int, help="optimiser steps of each member")
+    parser.add_argument("--steps", type=int, default=1000, help="optimiser steps of each member")
     parser.add_argument("--cutoff", type=float, default=MODEL["r_max"], help="of the model, Å")
-    parser.add_argument("--quick", action="store_true", help="fewer steps, a smaller model")
     return parser
 
 
 def bench_of(given: argparse.Namespace) -> Bench:
     """The bench of a command line."""
     data = read_pool(given.pool)
-    steps = given.steps or (500 if given.quick else 1000)
-    settings = MODEL | (QUICK if given.quick else {}) | {"r_max": given.cutoff}
-    return Bench(data, given.name or given.pool[0].stem, given.cache, steps, settings)
+    settings = MODEL | {"r_max": given.cutoff}
+    return Bench(data, given.name or given.pool[0].stem, given.cache, given.steps, settings)
 
 
 def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--make-carbon", type=Path, metavar="FILE", help="make a pool of carbon")
     parser.add_argument("--rules", nargs="+", default=RULES, metavar="RULE")
+    parser.add_argument(
+        "--quick", action="store_true", help=f"only {', '.join(QUICK_RULES)}, at 1/8, 1/4, 1/2, all"
+    )
     parser.add_argument(
         "--between",
         nargs="*",
@@ -450,7 +451,8 @@ def main() -> None:
     if not given.pool:
         parser.error("--pool FILE, or --make-carbon FILE")
     bench = bench_of(given)
-    points = points_of(given.rules, [r for r in given.between if r in given.rules])
+    rules, between = (QUICK_RULES, []) if given.quick else (given.rules, given.between)
+    points = points_of(rules, [rule for rule in between if rule in rules])
     if not given.report_only:
         run(bench, given.seeds, points, given.processes)
     write_report(bench, given.seeds, points)
