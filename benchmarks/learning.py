@@ -94,7 +94,7 @@ class Loop:
             "label_store": LabelStore(store),
             "training_workspace": scratch / "training",
             "exploration_workspace": scratch / "exploration",
-            "evaluation_workspace": scratch / "evaluation",
+            "evaluation_workspace": scratch / "evaluation" / "0",
             "labelled_structures_previous": PESData.empty(),
             "selected_structures_previous": PESData.empty(),
             "committee_previous": Committee(()),
@@ -104,8 +104,7 @@ class Loop:
             "verdict_previous": {},
             "params:seed": seed,
         }
-        for stage in ("training", "exploration", "evaluation"):
-            self.data[f"{stage}_workspace"].mkdir(parents=True, exist_ok=True)
+        self._runs = 0
 
     def run(self, stages: list[str], iteration: int, **changes: Any) -> dict[str, Any]:
         """Everything that the stages leave, given what is there and ``changes``."""
@@ -114,6 +113,11 @@ class Loop:
         campaign = CampaignParameters(iteration=iteration, max_iterations=2)
         given = self.data | {f"params:{k}": v for k, v in self.parameters.items()}
         given |= {"params:campaign": campaign} | changes
+        # a workspace forgets predictions of other committees, which stay in use here
+        self._runs += 1
+        given["evaluation_workspace"] = given["evaluation_workspace"].with_name(str(self._runs))
+        for stage in ("training", "exploration", "evaluation"):
+            given[f"{stage}_workspace"].mkdir(parents=True, exist_ok=True)
         kept = {name: Kept(copy_mode="assign") for name in pipeline.all_outputs()}
         inputs = {n: MemoryDataset(given[n], copy_mode="assign") for n in pipeline.inputs()}
         SequentialRunner().run(pipeline, DataCatalog(inputs | kept))
