@@ -352,14 +352,17 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def finished(built_once: Callable[..., Path]) -> Project:
     """A campaign of two iterations, with trial runs in between; tests only look at it."""
-    project = make_project(tmp_path_factory.mktemp("finished") / "project")
-    project.succeed("campaign", "run", "--max-iterations", "1")
-    for stages in ("augmentation", "evaluation"):
-        project.succeed("run", "--pipelines", stages, "--params", "seed=999")
-    project.succeed("campaign", "run", "--max-iterations", "1")
-    return project
+
+    def build(folder: Path) -> None:
+        project = make_project(folder)
+        project.succeed("campaign", "run", "--max-iterations", "1")
+        for stages in ("augmentation", "evaluation"):
+            project.succeed("run", "--pipelines", stages, "--params", "seed=999")
+        project.succeed("campaign", "run", "--max-iterations", "1")
+
+    return Project(built_once("finished_campaign", build))
 
 
 @pytest.fixture

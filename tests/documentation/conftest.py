@@ -118,10 +118,9 @@ class Copy:
         return done.stdout
 
 
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+def copy_project(folder: Path) -> Copy:
     """The project as cloned and installed, with tiny settings for the demo."""
-    folder = tmp_path_factory.mktemp("project")
+    folder.mkdir(exist_ok=True)
     for name in COPIED:
         if (PROJECT / name).is_dir():
             shutil.copytree(PROJECT / name, folder / name, ignore=GENERATED)
@@ -139,16 +138,29 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Copy:
 
 
 @pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """A copy in which nothing has run."""
+    return copy_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
 def campaign_command() -> str:
     """What the README says to run an iteration of the demo."""
     return "kedro campaign run --env demo --max-iterations 1"
 
 
 @pytest.fixture(scope="session")
-def finished(fresh: Copy, campaign_command: str) -> Copy:
-    """The same with one iteration of the demo done."""
-    assert "Iteration 1" in fresh.shell(campaign_command)
-    return fresh
+def finished(
+    built_once: Callable[..., Path], campaign_command: str, tmp_path_factory: pytest.TempPathFactory
+) -> Copy:
+    """A copy with one iteration of the demo done."""
+
+    def build(folder: Path) -> None:
+        assert "Iteration 1" in copy_project(folder).shell(campaign_command)
+
+    folder = tmp_path_factory.mktemp("finished") / "project"
+    shutil.copytree(built_once("finished_demo", build), folder, symlinks=True)
+    return Copy(folder)
 
 
 @pytest.fixture(scope="session")
