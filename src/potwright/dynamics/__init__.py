@@ -4,8 +4,13 @@ A new engine is one module with a block of parameters that follows :class:`MDEng
 in ``MDEngineParameters`` below.
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
 from potwright.dynamics.ase_engine import AseEngine
 from potwright.dynamics.engine import Conditions, Driver, MDEngine, Schedule, Trajectory
+from potwright.dynamics.lammps_engine import LammpsEngine
 from potwright.dynamics.storage import read_trajectory, write_trajectory
 from potwright.dynamics.watching import (
     Collision,
@@ -17,8 +22,7 @@ from potwright.dynamics.watching import (
     Watch,
 )
 
-# with a second engine: Annotated[AseEngine | LammpsEngine, Field(discriminator="type")]
-MDEngineParameters = AseEngine
+MDEngineParameters = Annotated[AseEngine | LammpsEngine, Field(discriminator="type")]
 
 __all__ = [
     "AseEngine",
@@ -27,6 +31,7 @@ __all__ = [
     "Driver",
     "Evaporation",
     "FiniteNumbers",
+    "LammpsEngine",
     "MDEngine",
     "MDEngineParameters",
     "Schedule",
