@@ -5,10 +5,21 @@ in ``MDEngineParameters`` below.
 """
 
 from potwright.dynamics.ase_engine import AseEngine
-from potwright.dynamics.engine import Conditions, Driver, MDEngine, Schedule, Trajectory
+from potwright.dynamics.engine import (
+    Conditions,
+    Driver,
+    Ensemble,
+    MDEngine,
+    Schedule,
+    Strain,
+    Trajectory,
+    ensemble_of,
+    strain_of,
+)
 from potwright.dynamics.storage import read_trajectory, write_trajectory
 from potwright.dynamics.watching import (
     Collision,
+    Complaint,
     Evaporation,
     FiniteNumbers,
     State,
@@ -23,18 +34,23 @@ MDEngineParameters = AseEngine
 __all__ = [
     "AseEngine",
     "Collision",
+    "Complaint",
     "Conditions",
     "Driver",
+    "Ensemble",
     "Evaporation",
     "FiniteNumbers",
     "MDEngine",
     "MDEngineParameters",
     "Schedule",
     "State",
+    "Strain",
     "Temperature",
     "Trajectory",
     "Volume",
     "Watch",
+    "ensemble_of",
     "read_trajectory",
+    "strain_of",
     "write_trajectory",
 ]
