@@ -9,11 +9,22 @@ from typing import Annotated
 from pydantic import Field
 
 from potwright.dynamics.ase_engine import AseEngine
-from potwright.dynamics.engine import Conditions, Driver, MDEngine, Schedule, Trajectory
+from potwright.dynamics.engine import (
+    Conditions,
+    Driver,
+    Ensemble,
+    MDEngine,
+    Schedule,
+    Strain,
+    Trajectory,
+    ensemble_of,
+    strain_of,
+)
 from potwright.dynamics.lammps_engine import LammpsEngine
 from potwright.dynamics.storage import read_trajectory, write_trajectory
 from potwright.dynamics.watching import (
     Collision,
+    Complaint,
     Evaporation,
     FiniteNumbers,
     State,
@@ -27,8 +38,10 @@ MDEngineParameters = Annotated[AseEngine | LammpsEngine, Field(discriminator="ty
 __all__ = [
     "AseEngine",
     "Collision",
+    "Complaint",
     "Conditions",
     "Driver",
+    "Ensemble",
     "Evaporation",
     "FiniteNumbers",
     "LammpsEngine",
@@ -36,10 +49,13 @@ __all__ = [
     "MDEngineParameters",
     "Schedule",
     "State",
+    "Strain",
     "Temperature",
     "Trajectory",
     "Volume",
     "Watch",
+    "ensemble_of",
     "read_trajectory",
+    "strain_of",
     "write_trajectory",
 ]

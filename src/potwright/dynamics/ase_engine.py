@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -66,6 +67,8 @@ class AseEngine(Parameters):
         seed: int,
         watches: Sequence[Watch] = (),
         device: str = "auto",
+        checkpoint: Path | None = None,
+        checkpoint_interval_steps: int = 1000,
     ) -> Trajectory:
         """Run one trajectory; see :class:`~potwright.dynamics.engine.Trajectory`.
 
@@ -176,7 +179,7 @@ class _Run:
             kept_last = self.schedule.has_frame(self.step)
             complaint = first_complaint(self.watches, self._state(), frame=kept_last)
             if complaint:
-                return f"{complaint} ({self._time():g} fs)"
+                return f"{complaint.reason} ({self._time():g} fs)"
             if kept_last:
                 self._keep(motion)
         if self.step < self.schedule.steps:  # only a relaxation ends early, at the minimum

@@ -95,11 +95,10 @@ class Simulation:
 
     def _prism(self, atoms: Atoms) -> str:
         if not self.periodic:
-            low = atoms.positions.min(axis=0) - MARGIN_ANGSTROM
-            high = atoms.positions.max(axis=0) + MARGIN_ANGSTROM
-            return (
-                " ".join(f"{l!r} {h!r}" for l, h in zip(low.tolist(), high.tolist(), strict=True))
-                + " 0 0 0"
+            low = (atoms.positions.min(axis=0) - MARGIN_ANGSTROM).tolist()
+            high = (atoms.positions.max(axis=0) + MARGIN_ANGSTROM).tolist()
+            return "{!r} {!r} {!r} {!r} {!r} {!r} 0 0 0".format(
+                *(side for pair in zip(low, high, strict=True) for side in pair)
             )
         h = self.box.enter(np.array(atoms.cell))
         return " ".join(
