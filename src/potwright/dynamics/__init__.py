@@ -16,6 +16,7 @@ from potwright.dynamics.engine import (
     ensemble_of,
     strain_of,
 )
+from potwright.dynamics.recording import Measured, Recording
 from potwright.dynamics.storage import read_trajectory, write_trajectory
 from potwright.dynamics.watching import (
     Collision,
@@ -42,6 +43,8 @@ __all__ = [
     "FiniteNumbers",
     "MDEngine",
     "MDEngineParameters",
+    "Measured",
+    "Recording",
     "Schedule",
     "State",
     "Strain",
