@@ -21,6 +21,7 @@ from potwright.dynamics.engine import (
     strain_of,
 )
 from potwright.dynamics.lammps_engine import LammpsEngine
+from potwright.dynamics.recording import Measured, Recording
 from potwright.dynamics.storage import read_trajectory, write_trajectory
 from potwright.dynamics.watching import (
     Collision,
@@ -47,6 +48,8 @@ __all__ = [
     "LammpsEngine",
     "MDEngine",
     "MDEngineParameters",
+    "Measured",
+    "Recording",
     "Schedule",
     "State",
     "Strain",

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from ase import Atoms
 from pydantic import Field
 
 from potwright.dynamics import lammps_ensembles
-from potwright.dynamics.ase_engine import _Run
-from potwright.dynamics.engine import KBAR, Conditions, Driver, Schedule, Trajectory
-from potwright.dynamics.frame import EngineFrame
+from potwright.dynamics.engine import Conditions, Driver, Ensemble, Schedule, Trajectory
 from potwright.dynamics.lammps_library import require_lammps
+from potwright.dynamics.lammps_motion import LammpsMotion
 from potwright.dynamics.lammps_simulation import LammpsCalculator, Simulation
-from potwright.dynamics.momenta import degrees_of_freedom, initial_momenta
+from potwright.dynamics.recording import Recording
+from potwright.dynamics.running import Assignment, Setting, run
 from potwright.dynamics.watching import Watch
+from potwright.errors import InputError
 from potwright.parameters import Parameters
 
 if TYPE_CHECKING:
     from potwright.dynamics.integrators import Motion
 
+SKEWED = 1e-6  # cosine of an angle above which it is no right one
+
 
 class LammpsEngine(Parameters):
-    """LAMMPS's integrators, by the structure's real periodicity; the potential drives from outside.
+    """LAMMPS's integrators, by the structure's real periodicity.
+
+    NPT with the barostat on the periodic directions (Martyna–Tobias–Klein, ``fix npt``), NVT by
+    stochastic velocity rescaling (``fix temp/csvr``) or Langevin dynamics, NVE by velocity Verlet;
+    at 0 K FIRE moves the atoms, and LAMMPS says the forces.
 
     Attributes
     ----------
     ensemble
-        As for :class:`~potwright.dynamics.AseEngine`.
+        What is held; see :data:`~potwright.dynamics.engine.Ensemble`.
     thermostat_time_fs, barostat_time_fs
-        Relaxation times.
+        Relaxation times; the inverse of the first is Langevin's friction.
     relaxation_force_ev_per_angstrom
         Largest force at which a run at 0 K has arrived.
+
+    See Also
+    --------
+    AseEngine
+        The same physics, with nothing to install.
     """
 
     type: Literal["lammps"] = "lammps"
-    ensemble: Literal["auto", "nvt", "nve"] = "auto"
+    ensemble: Ensemble = "auto"
     thermostat_time_fs: float = Field(default=100.0, gt=0)
     barostat_time_fs: float = Field(default=1000.0, gt=0)
     relaxation_force_ev_per_angstrom: float = Field(default=0.01, gt=0)
@@ -53,76 +66,95 @@ class LammpsEngine(Parameters):
         seed: int,
         watches: Sequence[Watch] = (),
         device: str = "auto",
+        checkpoint: Path | None = None,
+        checkpoint_interval_steps: int = 1000,
     ) -> Trajectory:
-        """Run one trajectory; see :class:`~potwright.dynamics.engine.Trajectory`."""
+        """Run one trajectory, or what is left of it; see :class:`~potwright.dynamics.MDEngine`.
+
+        Raises
+        ------
+        InputError
+            If LAMMPS is not installed, or the ensemble, the conditions and the start do not go
+            together.
+        Exception
+            Whatever the calculator raises on ``start`` itself: that is a broken set-up. What it
+            raises later ends the trajectory and is its reason.
+        """
         require_lammps()
-        rng = np.random.default_rng(seed)
-        frame = EngineFrame.of(start)
-        atoms = frame.enter(start)
-        ensemble = self.ensemble_of(frame, conditions)
-        initial_momenta(atoms, conditions.temperature_kelvin, rng)
-        simulation = Simulation(
-            atoms,
-            frame.pbc,
-            potential.calculator(device=device),
-            ["pair_style none"],
-            timestep_fs=schedule.timestep_fs,
-        )
-        atoms.calc = LammpsCalculator(simulation)
-        simulation.tell(*self._fixes(ensemble, frame, atoms, conditions, simulation, rng))
-        simulation.begin()
-        run = _Run(frame, atoms, conditions, schedule, tuple(watches))
-        begin = time.perf_counter()
-        with np.errstate(over="ignore", invalid="ignore"):
-            end_reason = run.follow(self._motion(ensemble, run, simulation))
-        simulation.close()
-        return run.trajectory(ensemble, end_reason, time.perf_counter() - begin)
+        with ExitStack() as at_the_end:
 
-    def ensemble_of(self, frame: EngineFrame, conditions: Conditions) -> str:
-        """``npt``, ``nvt``, ``nve`` or ``relaxation``."""
-        if self.ensemble == "nve":
-            return "nve"
-        if conditions.temperature_kelvin == 0:
-            return "relaxation"
-        return "npt" if self.ensemble == "auto" and frame.pbc.any() else "nvt"
+            def motion_in(setting: Setting) -> Motion:
+                calculator = potential.calculator(device=device)
+                simulation = self._simulation(setting, calculator)
+                at_the_end.callback(simulation.close)
+                return self._motion(setting, simulation)
 
-    def _fixes(self, ensemble, frame, atoms, conditions, simulation, rng) -> list[str]:
-        pressure = conditions.pressure_kbar * KBAR * simulation.bars
-        target = lammps_ensembles.Target(
-            (conditions.temperature_kelvin,) * 2,
-            (pressure,) * 2,
-            self.thermostat_time_fs,
-            self.barostat_time_fs,
-        )
-        return lammps_ensembles.fixes(
-            ensemble,
-            "full",
-            frame.periodic_directions,
-            len(atoms),
-            degrees_of_freedom(atoms),
-            target,
-            int(rng.integers(2**31)),
-        )
-
-    def _motion(self, ensemble: str, run: _Run, simulation: Simulation) -> Motion:
-        from potwright.dynamics import integrators
-
-        if ensemble == "relaxation":
-            directions = run.frame.periodic_directions if self.ensemble == "auto" else 0
-            limit = self.relaxation_force_ev_per_angstrom
-            return integrators.relaxation(
-                run.atoms, directions, run.conditions.pressure_kbar, limit, run.schedule.steps
+            return run(
+                Assignment(
+                    start,
+                    conditions,
+                    schedule,
+                    seed,
+                    watches,
+                    self.ensemble,
+                    self.model_dump(mode="json"),
+                    checkpoint,
+                    checkpoint_interval_steps,
+                ),
+                motion_in,
             )
-        return integrators.Motion(
-            _steps(run.atoms, simulation, run.schedule.steps), simulation.conserved_energy
+
+    def _simulation(self, setting: Setting, calculator: Any) -> Simulation:
+        recording = setting.recording
+        if setting.strain == "orthorhombic":
+            _refuse_skewed(recording)
+        # always from the start: a box that a checkpoint brings is that of the start, strained
+        atoms = recording.start.copy()
+        atoms.set_momenta(setting.atoms.get_momenta())
+        return Simulation(
+            atoms,
+            recording.frame.pbc,
+            calculator,
+            reduced=setting.strain != "orthorhombic",
+            timestep_fs=recording.schedule.timestep_fs,
         )
 
+    def _motion(self, setting: Setting, simulation: Simulation) -> Motion:
+        atoms, recording = setting.atoms, setting.recording
+        directions = recording.frame.periodic_directions
+        if setting.ensemble == "relaxation":
+            from potwright.dynamics import integrators  # ase.md, and with it much of scipy
+            from potwright.dynamics.barostat import Strains
 
-def _steps(atoms: Atoms, simulation: Simulation, steps: int) -> Iterator[int]:
-    """Advance, and let ``atoms`` follow; the first item is the state at the start."""
-    atoms.calc.follow(atoms)
-    yield 0
-    for step in range(steps):
-        simulation.advance(0, steps)
-        atoms.calc.follow(atoms)
-        yield step + 1
+            atoms.calc = LammpsCalculator(simulation)
+            atoms.get_forces()
+            strains = Strains.of(setting.strain, directions, np.array(recording.start.cell))
+            limit = self.relaxation_force_ev_per_angstrom
+            pressure_kbar = recording.conditions.pressure_kbar
+            return integrators.Relaxation(atoms, strains, pressure_kbar, limit)
+        fixes = lammps_ensembles.fixes(
+            setting.ensemble,
+            setting.strain,
+            directions,
+            missing=3 * len(atoms) - setting.freedom,
+            bath=lammps_ensembles.Bath(
+                recording.conditions,
+                self.thermostat_time_fs,
+                self.barostat_time_fs,
+                simulation.bars,
+            ),
+            # noise that has been used is not used again after a kill
+            seed=int(setting.rng.integers(2**31)) + recording.step,
+        )
+        return LammpsMotion(atoms, simulation, fixes, recording.schedule)
+
+
+def _refuse_skewed(recording: Recording) -> None:
+    """LAMMPS stretches the axes of a tilted box independently, but not as one strain."""
+    cell = np.array(recording.start.cell)[recording.frame.pbc]
+    products = cell @ cell.T
+    if np.abs(products - np.diag(np.diag(products))).max() > SKEWED * np.diag(products).max():
+        raise InputError(
+            "ensemble npt_orthorhombic in LAMMPS needs lattice vectors at right angles; use "
+            "npt_isotropic, auto, or the engine ase"
+        )

@@ -7,33 +7,37 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from potwright.dynamics.engine import KBAR, Conditions, Strain
+from potwright.dynamics.momenta import COLDEST_THERMOSTAT_KELVIN
+
 COLDEST_BAROSTAT_KELVIN = 100.0
-COLDEST_TARGET_KELVIN = 1e-3  # LAMMPS wants a thermostat above 0 K
 INTEGRATOR, THERMOSTAT, OWN_TEMPERATURE = "integrator", "thermostat", "integrator_temp"
 LARGEST_SEED = 900_000_000
 
 
 @dataclass(frozen=True)
-class Target:
-    """What a thermostat and a barostat aim at, at the first and the last step of a ramp.
+class Bath:
+    """What is held, and how.
 
     Attributes
     ----------
-    temperatures_kelvin, pressures_bar
-        Two values each.
+    conditions
+        Temperature and pressure, which may change from a first to a last value.
     thermostat_time_fs, barostat_time_fs
         Relaxation times.
+    bars
+        LAMMPS's unit of pressure: how many make 1 eV/Å³.
     """
 
-    temperatures_kelvin: tuple[float, float]
-    pressures_bar: tuple[float, float]
+    conditions: Conditions
     thermostat_time_fs: float
     barostat_time_fs: float
+    bars: float
 
     @property
     def temperatures(self) -> str:
         """As LAMMPS reads them, with the relaxation time in ps."""
-        first, last = (max(t, COLDEST_TARGET_KELVIN) for t in self.temperatures_kelvin)
+        first, last = self._kelvin()
         return f"{first!r} {last!r} {self.thermostat_time_fs / 1000!r}"
 
     @property
@@ -42,16 +46,23 @@ class Target:
 
         The mass of LAMMPS's barostat is proportional to the temperature, the cell's stiffness is
         not: a longer relaxation time keeps a cold cell from vibrating faster than the time step
-        resolves.
+        resolves. It stays the same through a ramp, as what its coldest end needs.
         """
-        coldest = max(min(self.temperatures_kelvin), COLDEST_TARGET_KELVIN)
-        slower = float(np.sqrt(max(1.0, COLDEST_BAROSTAT_KELVIN / coldest)))
-        first, last = self.pressures_bar
+        slower = float(np.sqrt(max(1.0, COLDEST_BAROSTAT_KELVIN / min(self._kelvin()))))
+        first, last = (
+            self.conditions.at(end).pressure_kbar * KBAR * self.bars for end in (0.0, 1.0)
+        )
         return f"{first!r} {last!r} {slower * self.barostat_time_fs / 1000!r}"
+
+    def _kelvin(self) -> tuple[float, float]:
+        ends = [self.conditions.at(end).temperature_kelvin for end in (0.0, 1.0)]
+        if self.conditions.is_ramp:
+            ends = [max(kelvin, COLDEST_THERMOSTAT_KELVIN) for kelvin in ends]
+        return ends[0], ends[1]
 
 
 def fixes(
-    ensemble: str, strain: str, directions: int, atoms: int, freedom: int, target: Target, seed: int
+    ensemble: str, strain: Strain, directions: int, *, missing: int, bath: Bath, seed: int
 ) -> list[str]:
     """Commands that integrate in an ensemble.
 
@@ -60,47 +71,43 @@ def fixes(
     ensemble
         ``nve``, ``nvt``, ``langevin``, or a kind of NPT.
     strain
-        ``full``, ``isotropic`` or ``orthorhombic``.
+        How the cell may change.
     directions
-        How many directions are periodic.
-    atoms, freedom
-        Their number, and that of the degrees of freedom.
-    target
+        How many directions are periodic; they are LAMMPS's first axes.
+    missing
+        How many of 3 N degrees of freedom do not take part.
+    bath
         Temperatures and pressures.
     seed
         Of the thermostat, any integer.
     """
-    # LAMMPS's temperatures count 3 N degrees of freedom but for these
-    missing = 3 * atoms - freedom
     commands = [f"compute_modify thermo_temp extra/dof {missing}"]
-    seed = seed % LARGEST_SEED + 1
     if ensemble.startswith("npt"):
-        barostat = " ".join(_barostat(strain, directions, target.pressures))
+        barostat = " ".join(_barostat(strain, directions, bath.pressures))
         return [
             *commands,
-            f"fix {INTEGRATOR} all npt temp {target.temperatures} {barostat} flip no",
+            # flips would exchange the lattice vectors for others of the same lattice
+            f"fix {INTEGRATOR} all npt temp {bath.temperatures} {barostat} flip no",
             f"compute_modify {OWN_TEMPERATURE} extra/dof {missing}",
         ]
     commands.append(f"fix {INTEGRATOR} all nve")
+    seed = seed % LARGEST_SEED + 1
     if ensemble == "nvt":  # Bussi et al., J. Chem. Phys. 126, 014101 (2007), as in ASE's engine
-        commands.append(f"fix {THERMOSTAT} all temp/csvr {target.temperatures} {seed}")
+        commands.append(f"fix {THERMOSTAT} all temp/csvr {bath.temperatures} {seed}")
         commands.append(f"fix_modify {THERMOSTAT} temp thermo_temp")
     elif ensemble == "langevin":
-        still = "yes" if atoms > 1 else "no"  # noise on the whole would add up to a drift
-        commands.append(
-            f"fix {THERMOSTAT} all langevin {target.temperatures} {seed} zero {still} tally yes"
-        )
+        commands.append(f"fix {THERMOSTAT} all langevin {bath.temperatures} {seed} tally yes")
     return commands
 
 
-def _barostat(strain: str, directions: int, pressures: str) -> Sequence[str]:
+def _barostat(strain: Strain, directions: int, pressures: str) -> Sequence[str]:
     if directions == 3:
-        keyword = {"full": "tri", "isotropic": "iso", "orthorhombic": "aniso"}[strain]
+        keyword = {"isotropic": "iso", "orthorhombic": "aniso"}.get(strain, "tri")
         return [f"{keyword} {pressures}"]
     if directions == 1:
         return [f"x {pressures}"]
     axes = [f"x {pressures}", f"y {pressures}"]
     if strain == "full":
-        _, _, time = pressures.split()
+        *_, time = pressures.split()
         return [*axes, f"xy 0.0 0.0 {time}"]
     return [*axes, "couple xy"] if strain == "isotropic" else axes

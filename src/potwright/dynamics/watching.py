@@ -10,7 +10,7 @@ goes on without that watch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -58,11 +58,14 @@ class Complaint:
         Whether the trajectory ends.
     keeps_frame
         Whether the state is a sane structure that is kept, in turn or not.
+    by
+        Who says it, as :func:`first_complaint` knows.
     """
 
     reason: str
     stops: bool = True
     keeps_frame: bool = False
+    by: Watch | None = field(default=None, compare=False, repr=False)
 
 
 class Watch(Protocol):
@@ -199,5 +202,5 @@ def first_complaint(watches: Sequence[Watch], state: State, *, frame: bool) -> C
             if complaint and complaint.keeps_frame and not frame:
                 return first_complaint(watches, state, frame=True)  # it becomes one: all look
             if complaint:
-                return complaint
+                return replace(complaint, by=watch)
     return None

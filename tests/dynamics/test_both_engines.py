@@ -1,0 +1,205 @@
+"""What holds in any engine, with the same words for the same physics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, fcc111, graphene
+from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
+
+from potwright.dynamics import (
+    AseEngine,
+    Conditions,
+    LammpsEngine,
+    Schedule,
+)
+
+ENGINES = [AseEngine, LammpsEngine]
+every_engine = pytest.mark.parametrize("engine", ENGINES, ids=["ase", "lammps"])
+
+
+@dataclass(frozen=True)
+class EMTPotential:
+    def calculator(self, device: str = "auto") -> Any:
+        return EMT()
+
+
+@dataclass(frozen=True)
+class ArgonPotential:
+    def calculator(self, device: str = "auto") -> Any:
+        return LennardJones(sigma=3.4, epsilon=0.0104, rc=8.5, smooth=True)
+
+
+class Interrupted(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class KilledAt:
+    """As a watch: what a kill does."""
+
+    step: int
+    seen: list[int] = field(default_factory=list)
+    every: int = 1
+
+    def complaint(self, state):
+        self.seen.append(state.step)
+        if state.step == self.step:
+            raise Interrupted
+
+
+def copper(repeat: int = 2) -> Atoms:
+    atoms = bulk("Cu", cubic=True) * repeat
+    atoms.positions += np.random.default_rng(1).normal(0, 0.03, atoms.positions.shape)
+    return atoms
+
+
+def copper_slab() -> Atoms:
+    slab = fcc111("Cu", (2, 2, 3), vacuum=7.5)
+    slab.pbc = (True, True, False)
+    slab.set_cell(slab.cell * [[1.02], [1.02], [1.0]], scale_atoms=True)
+    return slab
+
+
+def any_orientation(atoms: Atoms, order: tuple[int, int, int], seed: int) -> Atoms:
+    """The same structure with its axes in another order, and rotated."""
+    rotation = np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0]
+    rotation *= np.sign(np.linalg.det(rotation))
+    return Atoms(
+        atoms.numbers,
+        atoms.positions @ rotation,
+        cell=(np.array(atoms.cell) @ rotation)[list(order)],
+        pbc=atoms.pbc[list(order)],
+    )
+
+
+def run(engine, atoms, conditions, schedule, *, potential=None, seed=2, watches=(), **fields):
+    checkpoint = fields.pop("checkpoint", None)
+    return engine(**fields).run_trajectory(
+        atoms,
+        potential or EMTPotential(),
+        conditions,
+        schedule,
+        seed=seed,
+        watches=watches,
+        checkpoint=checkpoint,
+        checkpoint_interval_steps=10,
+    )
+
+
+@every_engine
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
+def test_barostat_of_a_slab_strains_the_plane_and_nothing_else(engine, order):
+    turned = any_orientation(copper_slab(), order, seed=7)
+    done = run(engine, turned, Conditions(300), Schedule(1, 60, 20))
+    assert done.ensemble == "npt"
+    normal = order.index(2)
+    cells = done.frames.cell
+    assert np.allclose(cells[:, normal], turned.cell[normal], atol=1e-7)
+    assert (done.frames.pbc == turned.pbc).all()
+    plane = [i for i in range(3) if i != normal]
+    assert np.allclose(cells[:, plane] @ turned.cell[normal], 0, atol=1e-5)
+    assert not np.allclose(cells[-1, plane], turned.cell[plane], atol=1e-3)
+
+
+@every_engine
+def test_a_barostat_of_a_wire_acts_along_the_wire(engine):
+    wire = Atoms("Cu4", positions=[[0, 2.6 * i, 0.1 * (i % 2)] for i in range(4)])
+    wire.set_cell([14, 10.4, 15])
+    wire.pbc = (False, True, False)
+    done = run(engine, wire, Conditions(100), Schedule(1, 60, 20))
+    assert np.allclose(done.frames.cell[:, [0, 2]], wire.cell[[0, 2]], atol=1e-7)
+    assert np.allclose(done.frames.cell[:, 1, [0, 2]], 0, atol=1e-7)
+    assert abs(done.frames.cell[-1, 1, 1] - 10.4) > 1e-3
+
+
+@every_engine
+def test_a_triclinic_crystal_comes_back_in_the_users_frame(engine):
+    primitive = bulk("Cu") * (2, 2, 2)
+    primitive.set_cell(primitive.cell * 0.98, scale_atoms=True)
+    primitive.cell[2] += 2 * primitive.cell[0]  # another basis of the same lattice
+    turned = any_orientation(primitive, (2, 0, 1), seed=5)
+    done = run(engine, turned, Conditions(50), Schedule(2, 160, 20), barostat_time_fs=200)
+    (last,) = done.frames[-1:].to_atoms()
+    strain = np.linalg.solve(turned.cell, last.cell)  # acts on row vectors
+    assert np.linalg.det(strain) > 1.02  # it was compressed
+    # it dilates, and neither lattice nor atoms turn
+    assert np.allclose(strain, np.eye(3) * strain.trace() / 3, atol=0.01)
+    moved = last.positions - turned.positions @ strain
+    assert np.abs(moved - moved.mean(axis=0)).max() < 0.3
+
+
+@every_engine
+def test_a_hexagonal_sheet_dilates_without_losing_its_symmetry(engine):
+    sheet = graphene("C2", a=1.6 * 3.4, size=(2, 2, 1), vacuum=12)
+    sheet.symbols[:] = "Ar"
+    sheet.pbc = (True, True, False)
+    done = run(engine, sheet, Conditions(0.001), Schedule(1, 40, 20), potential=ArgonPotential())
+    a, b, _ = done.frames.cell[-1]
+    assert np.linalg.norm(a) > 1.005 * np.linalg.norm(sheet.cell[0])
+    assert np.linalg.norm(a) == pytest.approx(np.linalg.norm(b), rel=1e-3)
+    start = sheet.cell[0] @ sheet.cell[1] / np.linalg.norm(sheet.cell[0]) ** 2
+    assert a @ b / (a @ a) == pytest.approx(start, abs=1e-3)
+
+
+@every_engine
+@pytest.mark.parametrize("ensemble", ["npt_isotropic", "npt_orthorhombic"])
+def test_strains_are_those_that_are_asked_for(engine, ensemble):
+    atoms = copper(1)
+    atoms.set_cell(atoms.cell * [[1.03], [1.0], [0.98]], scale_atoms=True)
+    turned = any_orientation(atoms, (0, 1, 2), seed=3)
+    done = run(engine, turned, Conditions(300), Schedule(1, 100, 50), ensemble=ensemble)
+    lengths = np.linalg.norm(done.frames.cell[-1], axis=1) / turned.cell.lengths()
+    assert np.abs(lengths - 1).max() > 1e-3
+    angles = done.frames.cell[-1] @ done.frames.cell[-1].T
+    assert np.allclose(angles, np.diag(np.diag(angles)), atol=1e-6)
+    assert (np.ptp(lengths) < 1e-6) == (ensemble == "npt_isotropic")
+
+
+@every_engine
+def test_a_ramp_heats(engine):
+    done = run(
+        engine,
+        copper(),
+        Conditions(0, final_temperature_kelvin=900),
+        Schedule(2, 600, 2, thermalisation_fs=100),
+        ensemble="nvt",
+        thermostat_time_fs=15,
+    )
+    first, last = done.temperatures_kelvin[:25].mean(), done.temperatures_kelvin[-25:].mean()
+    assert first < 250 and 600 < last < 1050
+
+
+@every_engine
+@pytest.mark.parametrize("ensemble", ["auto", "nvt", "nve"])
+def test_a_killed_trajectory_goes_on_from_its_checkpoint(engine, ensemble, tmp_path):
+    slab = copper_slab()
+    slab.positions += 20  # in another cell
+
+    def until(step: int, checkpoint=None, *, seen):
+        return run(
+            engine,
+            slab,
+            Conditions(300),
+            Schedule(1, 40, 4),
+            ensemble=ensemble,
+            watches=(KilledAt(step, seen),),
+            checkpoint=checkpoint,
+        )
+
+    before: list[int] = []
+    after: list[int] = []
+    whole = until(1000, seen=[])
+    with pytest.raises(Interrupted):
+        until(26, tmp_path / "checkpoint", seen=before)
+    resumed = until(1000, tmp_path / "checkpoint", seen=after)
+    assert before == [*range(27)] and after == [*range(21, 41)]
+    assert resumed.times_fs.tolist() == whole.times_fs.tolist()
+    assert np.allclose(resumed.frames.positions, whole.frames.positions, atol=1e-6)
+    assert np.allclose(resumed.frames.cell, whole.frames.cell, atol=1e-6)
+    assert np.allclose(resumed.conserved_energies, whole.conserved_energies, atol=1e-6)
