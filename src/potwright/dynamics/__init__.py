@@ -5,6 +5,7 @@ in ``MDEngineParameters`` below.
 """
 
 from potwright.dynamics.ase_engine import AseEngine
+from potwright.dynamics.disagreement import Disagreement
 from potwright.dynamics.engine import (
     Conditions,
     Driver,
@@ -37,6 +38,7 @@ __all__ = [
     "Collision",
     "Complaint",
     "Conditions",
+    "Disagreement",
     "Driver",
     "Ensemble",
     "Evaporation",
