@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from potwright.dynamics.ase_engine import AseEngine
+from potwright.dynamics.disagreement import Disagreement
 from potwright.dynamics.engine import (
     Conditions,
     Driver,
@@ -41,6 +42,7 @@ __all__ = [
     "Collision",
     "Complaint",
     "Conditions",
+    "Disagreement",
     "Driver",
     "Ensemble",
     "Evaporation",

@@ -17,7 +17,8 @@ from potwright.execution import LocalExecutor
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
 from potwright.pipelines.exploration import nodes
-from potwright.pipelines.exploration.parameters import ExplorationParameters, ListDesign
+from potwright.pipelines.exploration.design import GridDesign
+from potwright.pipelines.exploration.parameters import ExplorationParameters
 
 # workers are fresh interpreters, which cannot import a test module
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -78,7 +79,7 @@ def parameters(**changes: Any) -> ExplorationParameters:
             "n_starts": 3,
             "duration_ps": 0.02,
             "frame_interval_ps": 0.005,
-            "design": ListDesign(temperatures_kelvin=(300,), pressures_kbar=(1,)),
+            "design": GridDesign(temperatures_kelvin=(300,), pressures_kbar=(1,)),
             "executor": LocalExecutor(workers=1),
             "device": "cpu",
             **changes,
@@ -86,14 +87,14 @@ def parameters(**changes: Any) -> ExplorationParameters:
     )
 
 
-def explore(committee, workspace, given=None, seed=0):
+def explore(committee, workspace, given=None, seed=0, calibration=None):
     given = given or parameters()
     workspace.mkdir(exist_ok=True)
     labelled = structures()
     plan = nodes.choose_starts(labelled, labelled, given, CampaignParameters(), seed)
-    outcomes = nodes.run_dynamics(committee, plan, workspace, given)
+    outcomes = nodes.run_dynamics(committee, plan, workspace, given, calibration or {})
     frames = nodes.collect_frames(plan, outcomes, given)
-    return plan, frames, nodes.exploration_report(plan, outcomes)
+    return plan, frames, nodes.exploration_report(plan, outcomes, given)
 
 
 def test_frames_inherit_from_their_start_and_say_where_they_come_from(committee, tmp_path):
@@ -168,7 +169,7 @@ def test_a_potential_that_never_works_is_an_error_that_names_its_reason(committe
 
 
 def test_zero_temperature_starts_are_relaxed(committee, tmp_path):
-    given = parameters(design=ListDesign(temperatures_kelvin=(0,)), duration_ps=1)
+    given = parameters(design=GridDesign(temperatures_kelvin=(0,)), duration_ps=1)
     _, frames, report = explore(committee, tmp_path / "work", given)
     assert (report.ensemble == "relaxation").all()
     assert report.end_reason.str.startswith("completed: minimum").all()
