@@ -36,7 +36,8 @@ class ParameterHooks:
     def before_pipeline_run(self, pipeline: Any) -> None:
         """Refuse what is out of reach of the stages that are to run, at no cost.
 
-        That is executors, and a model that training shall start from.
+        That is executors, a model that training shall start from, and programs that exploration
+        needs.
         """
         stages = sorted(set().union(*(node.tags for node in pipeline.nodes)))
         blocks = [getattr(self._parameters, stage, None) for stage in stages]
@@ -45,6 +46,8 @@ class ParameterHooks:
                 executor.verify()
         if self._parameters is not None and "training" in stages:
             self._parameters.training.verify()
+        if self._parameters is not None and "exploration" in stages:
+            self._parameters.exploration.verify()
 
 
 class SpeciesHooks:

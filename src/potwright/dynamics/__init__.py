@@ -10,6 +10,7 @@ from pydantic import Field
 
 from potwright.dynamics.ase_engine import AseEngine
 from potwright.dynamics.disagreement import Disagreement
+from potwright.dynamics.dispersion import Dispersed, DispersionParameters, NoDispersion
 from potwright.dynamics.engine import (
     Conditions,
     Driver,
@@ -43,6 +44,8 @@ __all__ = [
     "Complaint",
     "Conditions",
     "Disagreement",
+    "Dispersed",
+    "DispersionParameters",
     "Driver",
     "Ensemble",
     "Evaporation",
@@ -51,6 +54,7 @@ __all__ = [
     "MDEngine",
     "MDEngineParameters",
     "Measured",
+    "NoDispersion",
     "Recording",
     "Schedule",
     "State",

@@ -49,6 +49,9 @@ class AseEngine(Parameters):
     barostat_time_fs: float = Field(default=1000.0, gt=0)
     relaxation_force_ev_per_angstrom: float = Field(default=0.01, gt=0)
 
+    def verify(self) -> None:
+        """Nothing is needed but ASE."""
+
     def run_trajectory(
         self,
         start: Atoms,

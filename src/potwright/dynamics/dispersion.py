@@ -15,34 +15,14 @@ from pydantic import Field
 
 from potwright.dynamics import dispersion_d2
 from potwright.dynamics.engine import Driver
+from potwright.dynamics.lammps_pairs import PairStyle
 from potwright.errors import InputError
 from potwright.parameters import Parameters
 
 LARGEST_D3_NUMBER = 94
-Functional = Literal[
-    "pbe", "pbesol", "revpbe", "rpbe", "blyp", "tpss", "pbe0", "b3lyp", "hse06"
-]
+Functional = Literal["pbe", "pbesol", "revpbe", "rpbe", "blyp", "tpss", "pbe0", "b3lyp", "hse06"]
 # where LAMMPS has another name for it than s-dftd3
 LAMMPS_NAMES = {"blyp": "b-lyp", "b3lyp": "b3-lyp"}
-
-
-@dataclass(frozen=True)
-class PairStyle:
-    """What LAMMPS computes itself.
-
-    Attributes
-    ----------
-    style
-        Name and arguments, as after ``pair_style``.
-    coefficients
-        One for each ``pair_coeff``: atom types, and what follows the name of the style.
-    reach_angstrom
-        How far it looks; None where LAMMPS knows enough by itself.
-    """
-
-    style: str
-    coefficients: tuple[tuple[str, str], ...]
-    reach_angstrom: float | None = None
 
 
 class Dispersion(Protocol):
@@ -138,7 +118,8 @@ class D3Dispersion(Parameters):
         if unknown:
             names = ", ".join(chemical_symbols[z] for z in unknown)
             raise InputError(
-                f"dispersion.type = 'd3': D3 has parameters for H to Pu, and none for {names}; use none"
+                f"dispersion.type = 'd3': D3 has parameters for H to Pu, and none for "
+                f"{names}; use none"
             )
 
     def calculator(self) -> Any:
@@ -198,3 +179,10 @@ class Dispersed:
         added = self.dispersion.calculator()
         alone = self.potential.calculator(device=device)
         return alone if added is None else SumCalculator([alone, added])
+
+
+def parts_of(potential: Driver) -> tuple[Driver, Dispersion]:
+    """A potential, and the dispersion that is added to it."""
+    if isinstance(potential, Dispersed):
+        return potential.potential, potential.dispersion
+    return potential, NoDispersion()

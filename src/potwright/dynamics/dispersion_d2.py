@@ -52,8 +52,8 @@ def refuse_unknown(species: Iterable[int]) -> None:
     if unknown:
         names = ", ".join(chemical_symbols[z] for z in unknown)
         raise InputError(
-            f"dispersion.type = 'd2': Grimme's D2 has parameters for H to Xe, and none for {names}; "
-            "use d3, which has them up to Pu, or none"
+            "dispersion.type = 'd2': Grimme's D2 has parameters for H to Xe, and none for "
+            f"{names}; use d3, which has them up to Pu, or none"
         )
 
 

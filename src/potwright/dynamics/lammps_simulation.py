@@ -12,7 +12,8 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from potwright.dynamics.lammps_box import LammpsBox
-from potwright.dynamics.lammps_library import start_lammps, tell
+from potwright.dynamics.lammps_library import require_pair_styles, start_lammps, tell
+from potwright.dynamics.lammps_pairs import PairStyle, pair_commands
 
 PICOSECOND = 1000 * units.fs
 DRIVER, FORCES, VIRIAL = "driver", "forces_only", "virial_only"
@@ -38,7 +39,7 @@ class Simulation:
     calculator
         Of ASE, drives through ``fix external``; None where LAMMPS computes all.
     pair_styles
-        Commands of what LAMMPS computes itself, in addition.
+        What LAMMPS computes itself, in addition.
     reduced
         Whether the box is spanned by the shortest vectors of the lattice, or by its own.
     timestep_fs
@@ -50,7 +51,7 @@ class Simulation:
         atoms: Atoms,
         pbc: np.ndarray,
         calculator: Any | None,
-        pair_styles: Sequence[str] = ("pair_style none",),
+        pair_styles: Sequence[PairStyle] = (),
         *,
         reduced: bool = True,
         timestep_fs: float = 1.0,
@@ -59,9 +60,10 @@ class Simulation:
         self.periodic = bool(pbc.any())
         self.numbers = atoms.numbers.copy()
         self._driven = None if calculator is None else _Driven(calculator, self)
-        self._pair_styles = tuple(pair_styles)
+        self._pair_commands = pair_commands(pair_styles, atoms)
         self._timestep = timestep_fs / 1000
         self.program = start_lammps()
+        require_pair_styles(self.program, [style.name for style in pair_styles])
         self._set_up(atoms)
         self._add_forces()
 
@@ -109,7 +111,7 @@ class Simulation:
         )
 
     def _add_forces(self) -> None:
-        tell(self.program, *self._pair_styles)
+        tell(self.program, *self._pair_commands)
         if self._driven is not None:
             yes = "yes" if self.periodic else "no"
             tell(

@@ -11,9 +11,11 @@ from pydantic import Field, model_validator
 from potwright.dynamics import (
     AseEngine,
     Collision,
+    DispersionParameters,
     Evaporation,
     FiniteNumbers,
     MDEngineParameters,
+    NoDispersion,
     Schedule,
     Temperature,
     Volume,
@@ -127,6 +129,8 @@ class ExplorationParameters(Parameters):
         Temperatures and pressures.
     engine
         What integrates the equations of motion.
+    dispersion
+        Added to the driving potential, which must not have learnt it.
     watch
         What stops a trajectory.
     executor
@@ -145,6 +149,7 @@ class ExplorationParameters(Parameters):
     thermalisation_ps: float = Field(default=0.0, ge=0)
     design: DesignParameters = SpaceFillingDesign()
     engine: MDEngineParameters = AseEngine()
+    dispersion: DispersionParameters = NoDispersion()
     watch: WatchParameters = WatchParameters()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
@@ -166,14 +171,28 @@ class ExplorationParameters(Parameters):
             )
         return self
 
+    def verify(self) -> None:
+        """Find out whether all that runs trajectories is installed.
+
+        Raises
+        ------
+        InputError
+            Saying what is missing, and how to install it.
+        """
+        self.engine.verify()
+        if self.engine.type == "ase":  # LAMMPS has dispersion of its own
+            self.dispersion.calculator()
+
     def fit_starts(self, possible: PESData) -> PESData:
         """Those of the structures that can be run in the ensemble.
 
         Raises
         ------
         InputError
-            If there is none, or one that is listed cannot.
+            If there is none, or one that is listed cannot; if dispersion has no parameters for
+            an element.
         """
+        self.dispersion.verify(possible.species)
         periodic = np.asarray(possible.pbc.any(axis=1))
         if not periodic.any():
             self.refuse_pressure()
@@ -200,8 +219,9 @@ class ExplorationParameters(Parameters):
         ------
         InputError
             If a number in ``starts`` is out of range, or a pressure is asked for where no
-            structure has a periodic axis.
+            structure has a periodic axis; if dispersion has no parameters for an element.
         """
+        self.dispersion.verify(augmented.species)
         numbers = [name for name in self.starts or () if isinstance(name, int)]
         ids_of_listed(numbers, augmented)
         if len(augmented) and not augmented.pbc.any():

@@ -13,7 +13,14 @@ from typing import Any
 
 from ase import Atoms
 
-from potwright.dynamics import Conditions, Disagreement, Trajectory, Watch, read_trajectory
+from potwright.dynamics import (
+    Conditions,
+    Disagreement,
+    Dispersed,
+    Trajectory,
+    Watch,
+    read_trajectory,
+)
 from potwright.errors import InputError
 from potwright.execution import run_tasks
 from potwright.pes import PESData
@@ -131,6 +138,7 @@ def keys(
         "potential": _digest(members[plan.driver(len(members))].path),
         "schedule": asdict(parameters.schedule()),
         "engine": parameters.engine.model_dump(mode="json"),
+        "dispersion": parameters.dispersion.model_dump(mode="json"),
         "watch": parameters.watch.model_dump(mode="json"),
         "ceilings": [dict(watch.ceilings) for watch in spread],
         "members": [_digest(member.path) for member in members] if spread else [],
@@ -159,7 +167,7 @@ def _tasks(
             checkpoint=workspace / f"{names[index]}.checkpoint",
             index=index,
             start=Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
-            potential=driver,
+            potential=Dispersed(driver, parameters.dispersion),
             conditions=plan.conditions[index],
             schedule=parameters.schedule(),
             engine=parameters.engine,
