@@ -31,7 +31,7 @@ class NativePotential(Parameters):
     pair_style, pair_coeff
         What follows these commands; of the second there may be several.
     commands
-        Whole commands that come before.
+        Whole commands that come after these, such as ``pair_modify shift yes``.
     """
 
     pair_style: str = Field(min_length=1)

@@ -26,7 +26,7 @@ class PairStyle:
     reach_angstrom
         How far it looks, where that is far.
     commands
-        Further ones that it needs, before it.
+        Whole ones that come after these, such as ``pair_modify``.
     """
 
     style: str
@@ -42,7 +42,6 @@ class PairStyle:
 
 def pair_commands(styles: Sequence[PairStyle], atoms: Atoms) -> list[str]:
     """Commands that set up ``styles``, which add up, for these ``atoms``."""
-    before = [command for style in styles for command in style.commands]
     if not styles:
         return ["pair_style none"]
     if len(styles) == 1:
@@ -58,8 +57,8 @@ def pair_commands(styles: Sequence[PairStyle], atoms: Atoms) -> list[str]:
             ]
     most = _most_neighbours(max(style.reach_angstrom for style in styles), atoms)
     return [
-        *before,
         *commands,
+        *(command for style in styles for command in style.commands),
         # the box around a molecule may be too small for bins
         f"neighbor {SKIN_ANGSTROM} {'bin' if atoms.pbc.any() else 'nsq'}",
         f"neigh_modify every 1 delay 0 check yes one {most} page {100 * most}",
