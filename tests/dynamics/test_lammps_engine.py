@@ -8,7 +8,7 @@ import ase.io
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk, fcc111, molecule
+from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 
@@ -170,9 +170,7 @@ def test_a_native_pair_style_drives_like_the_same_potential_from_outside():
     start = bulk("Ar", cubic=True, a=5.3) * 2
     start.rattle(0.1, seed=1)
     inside, outside = (
-        engine.run_trajectory(
-            start, ArgonPotential(), Conditions(40), Schedule(4, 400, 40), seed=3
-        )
+        engine.run_trajectory(start, ArgonPotential(), Conditions(40), Schedule(4, 400, 40), seed=3)
         for engine in (
             LammpsEngine.model_validate({"ensemble": "nve", "native": native}),
             LammpsEngine(ensemble="nve"),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ase import Atoms, units
+from ase import Atoms
 from ase.filters import FrechetCellFilter
-from ase.md.nose_hoover_chain import MTKNPT, MTKBarostat
+from ase.md.nose_hoover_chain import MTKNPT, MTKBarostat, NoseHooverChainThermostat
 
 from potwright.dynamics.engine import KBAR, Conditions, Strain
 from potwright.dynamics.momenta import COLDEST_THERMOSTAT_KELVIN, degrees_of_freedom
@@ -77,6 +77,10 @@ class ConfinedMTKNPT(MTKNPT):
     does not matter.
     """
 
+    _thermostat: NoseHooverChainThermostat
+    _barostat: MTKBarostat
+    _p_g: np.ndarray
+
     def __init__(
         self,
         atoms: Atoms,
@@ -88,7 +92,7 @@ class ConfinedMTKNPT(MTKNPT):
         barostat_time: float,
     ):
         self._strains = strains
-        self._barostat_time = barostat_time
+        self._thermostat_time, self._barostat_time = thermostat_time, barostat_time
         self._work = 0.0
         # the thermostat aims at 3 N k T / 2, of which the missing degrees of freedom take no part
         self._share = degrees_of_freedom(atoms) / (3 * len(atoms))
@@ -111,16 +115,14 @@ class ConfinedMTKNPT(MTKNPT):
         """
         before = super().get_conserved_energy()
         kelvin = max(conditions.temperature_kelvin, COLDEST_THERMOSTAT_KELVIN)
-        old = self._barostat
-        self._barostat = self._barostat_at(kelvin)
-        self._barostat._xi = old._xi
-        self._barostat._p_xi = old._p_xi * self._barostat._R / old._R
-        self._p_g *= self._barostat.W / old.W
+        thermostat, barostat = self._thermostat, self._barostat
+        self._thermostat, self._barostat = self._thermostat_at(kelvin), self._barostat_at(kelvin)
+        self._thermostat._eta = thermostat._eta
+        self._thermostat._p_eta = thermostat._p_eta * self._thermostat._Q / thermostat._Q
+        self._barostat._xi = barostat._xi
+        self._barostat._p_xi = barostat._p_xi * self._barostat._R / barostat._R
+        self._p_g *= self._barostat.W / barostat.W
         self._pressure_au = conditions.pressure_kbar * KBAR
-        thermostat, kT = self._thermostat, units.kB * kelvin * self._share
-        thermostat._p_eta *= kT / thermostat._kT
-        thermostat._Q *= kT / thermostat._kT
-        thermostat._kT = self._kT = kT
         self._work += super().get_conserved_energy() - before
 
     def get_conserved_energy(self) -> float:
@@ -145,6 +147,14 @@ class ConfinedMTKNPT(MTKNPT):
         thermostat._eta, thermostat._p_eta = state["eta"], state["p_eta"]
         barostat._xi, barostat._p_xi = state["xi"], state["p_xi"]
         self._p_g, self._work = state["p_g"], state["work"]
+
+    def _thermostat_at(self, temperature_kelvin: float) -> NoseHooverChainThermostat:
+        return NoseHooverChainThermostat(
+            num_atoms_global=len(self.atoms),
+            masses=self.masses,
+            temperature_K=temperature_kelvin * self._share,
+            tdamp=self._thermostat_time,
+        )
 
     def _barostat_at(self, temperature_kelvin: float) -> MTKBarostat:
         # The cell's mass is proportional to the temperature, its stiffness is not: without a floor

@@ -71,7 +71,18 @@ class Checkpoint:
             np.savez(file, **{TREE: np.array(json.dumps(tree))}, **arrays)  # type: ignore[arg-type]
 
     def load(self) -> tuple[dict[str, Any], list[Atoms]] | None:
-        """The state and the frames, or None if there is no checkpoint that can be used."""
+        """The state and the frames, or None if there is no checkpoint that can be used.
+
+        Frames that belong to no state are removed: they would pass for frames of what follows.
+        """
+        found = self._usable()
+        kept = len(found[1]) if found else 0
+        for part in self.folder.glob("frames-*.h5"):
+            if int(part.stem.partition("-")[2]) >= kept:
+                part.unlink()
+        return found
+
+    def _usable(self) -> tuple[dict[str, Any], list[Atoms]] | None:
         if not (self.folder / STATE).is_file():
             return None
         try:
@@ -96,7 +107,7 @@ class Checkpoint:
         frames: list[Atoms] = []
         while len(frames) < state["frames"]:
             frames += PESData.read(self._part(len(frames))).to_atoms()
-        return state, frames[: state["frames"]]
+        return state, frames
 
     def _frames_on_disk(self) -> int:
         """How many frames the files hold that follow each other from the first."""

@@ -285,11 +285,16 @@ class _Driven:
         if simulation.periodic:
             atoms.cell = simulation.cell()
         atoms.calc = self.calculator
-        forces = atoms.get_forces()
-        simulation.program.fix_external_set_energy_global(DRIVER, atoms.get_potential_energy())
+        forces, energy = atoms.get_forces(), atoms.get_potential_energy()
+        stress = atoms.get_stress() if simulation.periodic else np.zeros(6)
+        for name, value in (("energy", energy), ("forces", forces), ("stress", stress)):
+            if not np.isfinite(value).all():  # LAMMPS would end with words of its own
+                raise FloatingPointError(f"not a number: {name}")
+        simulation.program.fix_external_set_energy_global(DRIVER, energy)
         if simulation.periodic:
-            stress = voigt_6_to_full_3x3_stress(atoms.get_stress())
-            virial = -simulation.box.stress_in(stress) * atoms.get_volume()
+            virial = (
+                -simulation.box.stress_in(voigt_6_to_full_3x3_stress(stress)) * atoms.get_volume()
+            )
             simulation.program.fix_external_set_virial_global(
                 DRIVER, [virial[place] for place in LAMMPS_ORDER]
             )

@@ -14,6 +14,9 @@ from potwright.dynamics.frame import EngineFrame
 from potwright.dynamics.watching import State, Watch, first_complaint
 from potwright.pes import PESData
 
+RESCUE_STEPS = 10
+"""How often a sane state is remembered, in case that all goes wrong before the next frame."""
+
 
 class Measured(NamedTuple):
     """What is recorded of a frame; see :class:`~potwright.dynamics.engine.Trajectory`."""
@@ -22,6 +25,14 @@ class Measured(NamedTuple):
     pressure_kbar: float
     potential_energy: float
     conserved_energy: float
+
+
+class Remembered(NamedTuple):
+    """A state that no watch has complained of."""
+
+    time_fs: float
+    atoms: Atoms
+    measured: Measured
 
 
 @dataclass
@@ -60,6 +71,7 @@ class Recording:
     def __post_init__(self) -> None:
         self._all_watches = tuple(self.watches)
         self.watches = self._all_watches
+        self._sane: Remembered | None = None
 
     def looks_at(self, step: int) -> bool:
         """Whether :meth:`see` has to be called for this step."""
@@ -99,6 +111,8 @@ class Recording:
         if complaint is None:
             if wanted:
                 self.keep(atoms, measure())
+            elif step % RESCUE_STEPS == 0:
+                self.remember(atoms, measure())
             return None
         if complaint.keeps_frame:
             self.keep(atoms, measure(), complaint.reason)
@@ -114,8 +128,19 @@ class Recording:
         self.records.append(measured)
         self.remarks.append(remark)
 
+    def remember(self, atoms: Atoms, measured: Measured) -> None:
+        """Hold a sane state, which becomes a frame if the next one is not reached."""
+        if self.step > 0:
+            self._sane = Remembered(self.time_fs, self.frame.leave(atoms), measured)
+
     def ended(self, reason: str) -> str:
-        """The reason, with the time."""
+        """The reason, with the time; the last sane state becomes a frame if it is the newest."""
+        sane = self._sane
+        if sane is not None and sane.time_fs > max(self.times_fs, default=0.0):
+            self.kept.append(sane.atoms)
+            self.times_fs.append(sane.time_fs)
+            self.records.append(sane.measured)
+            self.remarks.append(f"last sane state before {reason.partition(':')[0]}")
         return f"{reason} ({self.time_fs:g} fs)"
 
     @property

@@ -82,6 +82,7 @@ class Assignment:
             "conditions": asdict(self.conditions),
             "schedule": asdict(self.schedule),
             "seed": self.seed,
+            "watches": [type(watch).__name__ for watch in self.watches],
         }
         return Checkpoint(self.checkpoint, self.checkpoint_interval_steps, repr(identity))
 
@@ -182,15 +183,12 @@ class _Run:
                 if next(steps, None) is None:
                     break
             except ENDINGS as error:
-                text = str(error).strip().partition("\n")[0][:200]
-                return recording.ended(f"calculator: {type(error).__name__}: {text}")
+                return recording.ended(_failure("calculator", error))
             step += 1
-            if not (resumed and step == recording.step):
-                end_reason = recording.see(step, self.atoms, self._temperature(), self._measure)
-                if end_reason:
-                    return end_reason
-                if self.checkpoint and self.checkpoint.is_due(step):
-                    self.checkpoint.save(self._state(), recording.kept)
+            if resumed and step == recording.step:
+                recording.remember(self.atoms, self._measure())
+            elif end_reason := self._look(step):
+                return end_reason
             if ramp:
                 self.motion.aim(recording.conditions.at(schedule.progress(step + 1)))
         if step < schedule.steps:  # only a relaxation ends early, at the minimum
@@ -198,6 +196,18 @@ class _Run:
                 recording.keep(self.atoms, self._measure())
             return minimum_reached(step)
         return COMPLETED
+
+    def _look(self, step: int) -> str | None:
+        """Let everybody look at a state, and write the checkpoint."""
+        try:
+            end_reason = self.recording.see(step, self.atoms, self._temperature(), self._measure)
+        except ENDINGS as error:
+            if step == 0:  # that is a broken set-up
+                raise
+            return self.recording.ended(_failure("watch", error))
+        if self.checkpoint and not end_reason and self.checkpoint.is_due(step):
+            self.checkpoint.save(self._state(), self.recording.kept)
+        return end_reason
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -226,6 +236,11 @@ class _Run:
             return float("nan")
         stress = self.atoms.get_stress(voigt=True, include_ideal_gas=True)
         return float(-stress[:directions].mean() / KBAR)
+
+
+def _failure(whose: str, error: Exception) -> str:
+    text = str(error).strip().partition("\n")[0][:200]
+    return f"{whose}: {type(error).__name__}: {text}"
 
 
 def _restore_atoms(atoms: Atoms, saved: dict[str, Any]) -> None:

@@ -12,13 +12,16 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
 
+from potwright.dynamics import AseEngine, Conditions, Schedule, State
 from potwright.errors import InputError
 from potwright.execution import LocalExecutor
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
 from potwright.pipelines.exploration import nodes
-from potwright.pipelines.exploration.design import GridDesign
+from potwright.pipelines.exploration.design import GridDesign, RampDesign
 from potwright.pipelines.exploration.parameters import ExplorationParameters
+from potwright.pipelines.exploration.tasks import STEPS, Gauge, Task
+from potwright.pipelines.exploration.watching import StepCounter
 
 # workers are fresh interpreters, which cannot import a test module
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -166,6 +169,41 @@ def test_a_potential_that_never_works_is_an_error_that_names_its_reason(committe
     with pytest.raises(InputError, match=r"none of 3.*RuntimeError: no such device"):
         explore(broken, tmp_path / "work")
     assert not list((tmp_path / "work").iterdir())
+
+
+def test_a_gauge_tells_steps_of_finished_and_of_running_trajectories(tmp_path):
+    atoms, schedule = bulk("Cu"), Schedule(1, 100, 50)
+    common = (CountingEMT(tmp_path / "m"), Conditions(300), schedule, AseEngine(), (), 0, "cpu", 10)
+    tasks = [Task(tmp_path / f"{i}", tmp_path / f".{i}", i, atoms, *common) for i in range(3)]
+    gauge = Gauge(tasks)
+    assert (gauge.total, gauge.done(), gauge.unit) == (300, 0, "steps")
+    tasks[0].folder.mkdir()
+    counter = StepCounter(tasks[1].checkpoint / STEPS)
+    counter.complaint(State(atoms, atoms, 37, 37.0, 300.0, 300.0))
+    counter.complaint(State(atoms, atoms, 38, 38.0, 300.0, 300.0))  # within the same second
+    assert gauge.done() == 137
+
+
+def test_frames_of_a_ramp_carry_the_targets_of_their_time(committee, tmp_path):
+    ramp = RampDesign(temperatures_kelvin=(100, 500), pressures_kbar=(0, 4))
+    plan, frames, report = explore(committee, tmp_path / "work", parameters(design=ramp))
+    targets = [(i["temperature_kelvin"], i["pressure_kbar"]) for i in frames.info]
+    held = [(200, 1), (300, 2), (400, 3), (500, 4)]
+    for index, pbc in enumerate(plan.starts.pbc):
+        expected = held if pbc.any() else [(t, None) for t, _ in held]
+        assert targets[4 * index : 4 * index + 4] == expected
+    row = report[report.pbc == "TTT"].iloc[0]
+    assert (row.temperature_kelvin, row.final_temperature_kelvin) == (100, 500)
+    assert (row.pressure_kbar, row.final_pressure_kbar) == (0, 4)
+    assert report[report.pbc == "FFF"].pressure_kbar.isna().all()
+
+
+def test_a_grid_runs_each_start_as_often_as_it_has_points(committee, tmp_path):
+    grid = GridDesign(temperatures_kelvin=(100, 200), pressures_kbar=(0,))
+    _, frames, report = explore(committee, tmp_path / "work", parameters(design=grid))
+    assert sorted(report.temperature_kelvin) == [100] * 3 + [200] * 3
+    assert (report.groupby("start").size() == 2).all() and len(set(report.seed)) == 6
+    assert len(frames) == 24 and set(frames.parent) == set(structures().id)
 
 
 def test_zero_temperature_starts_are_relaxed(committee, tmp_path):

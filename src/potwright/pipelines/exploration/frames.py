@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from potwright.dynamics import Trajectory, strain_of
+from potwright.dynamics import Collision, State, Trajectory, Volume, strain_of
+from potwright.dynamics.watching import first_complaint
 from potwright.pes import PESData
 from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.exploration.trajectories import Explored, Plan
 
 logger = logging.getLogger(__name__)
+UNPHYSICAL = (Collision(), Volume())
+"""What no frame may be, whatever a trajectory was watched for."""
 
 
 def collect(plan: Plan, explored: Sequence[Explored], parameters: ExplorationParameters) -> PESData:
@@ -25,7 +28,8 @@ def collect(plan: Plan, explored: Sequence[Explored], parameters: ExplorationPar
     ``info`` of each frame holds ``trajectory`` (its index), ``temperature_kelvin`` and
     ``pressure_kbar`` (targets at its time; None for a pressure that nothing holds), ``time_fs``,
     ``ensemble``, ``engine``, ``driver`` (index of the member), ``seed``, the ``end_reason`` of its
-    trajectory, and ``watch``, why it was kept out of turn, if it was.
+    trajectory, and ``watch``, why it was kept out of turn, if it was. Frames that are unphysical,
+    which happens where nobody watched, are marked ``sane: false``, and are never selected.
     """
     parts = [
         _frames(plan, index, outcome, outcome.trajectory, parameters)
@@ -39,7 +43,7 @@ def collect(plan: Plan, explored: Sequence[Explored], parameters: ExplorationPar
     different = frames.drop_duplicates()
     if len(different) < len(frames):
         logger.info("%d frames equal others and are dropped", len(frames) - len(different))
-    return different
+    return _marked(different, plan.starts)
 
 
 def table(
@@ -114,6 +118,23 @@ def _targets(
         "temperature_kelvin": targets.temperature_kelvin,
         "pressure_kbar": targets.pressure_kbar if held else None,
     }
+
+
+def _marked(frames: PESData, starts: PESData) -> PESData:
+    """Frames, with ``sane: false`` in the info of those that are unphysical, and why."""
+    info, first = list(frames.info), starts.to_atoms(engine_pbc=True)
+    start_of = starts.index_of(frames.parent)
+    for i, atoms in enumerate(frames.to_atoms(engine_pbc=True)):
+        state = State(atoms, first[start_of[i]], 0, 0.0, 0.0, 0.0)
+        complaint = first_complaint(UNPHYSICAL, state, frame=True)
+        if complaint:
+            info[i] = {**info[i], "sane": False, "unphysical": complaint.reason}
+    count = sum("unphysical" in one for one in info)
+    if count:
+        logger.warning(
+            "%d of %d frames are unphysical and will not be selected", count, len(frames)
+        )
+    return frames.replace(info=info)
 
 
 def _course(outcome: Explored) -> dict[str, Any]:

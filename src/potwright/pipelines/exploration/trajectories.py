@@ -31,6 +31,8 @@ from potwright.potentials import Committee
 
 logger = logging.getLogger(__name__)
 FORMAT = 2  # changes when what is kept, or how it is computed, changes
+RETRIES = 5
+"""How often a trajectory whose worker was lost is gone on with: each time it comes further."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def run(
         missing,
         parameters.executor,
         description="Molecular dynamics",
+        retries=RETRIES,
         gauge=Gauge(missing),
     ):
         if outcome.error is not None:
@@ -164,7 +167,7 @@ def _tasks(
     return [
         Task(
             folder=workspace / names[index],
-            checkpoint=workspace / f"{names[index]}.checkpoint",
+            checkpoint=workspace / f".{names[index]}.checkpoint",
             index=index,
             start=Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
             potential=Dispersed(driver, parameters.dispersion),
