@@ -194,7 +194,7 @@ def test_a_native_template_knows_file_and_species(tmp_path):
     style = engine.native.pair_style_for([6, 29], InFile())
     assert style.style == f"metatomic {tmp_path}/model.pt"
     assert style.coefficients == (("* *", "6 29 C Cu"),)
-    with pytest.raises(InputError, match="no pair style 'metatomic'.*packages"):
+    with pytest.raises(InputError, match=r"no pair style 'metatomic'.*packages"):
         engine.run_trajectory(copper(), InFile(), Conditions(300), Schedule(1, 10, 5), seed=1)
 
 
