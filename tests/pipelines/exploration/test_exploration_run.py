@@ -100,8 +100,10 @@ def explore(committee, workspace, given=None, seed=0, calibration=None):
     return plan, frames, nodes.exploration_report(plan, outcomes, given)
 
 
-def test_frames_inherit_from_their_start_and_say_where_they_come_from(committee, tmp_path):
-    plan, frames, report = explore(committee, tmp_path / "work")
+@pytest.mark.parametrize("engine", ["ase", "lammps"])
+def test_frames_inherit_from_their_start_and_say_where_they_come_from(committee, tmp_path, engine):
+    given = parameters(engine={"type": engine})
+    plan, frames, report = explore(committee, tmp_path / "work", given)
     assert len(frames) == 12 and not frames.has_labels.any()
     assert set(frames.origin) == {"md"} and set(frames.iteration) == {2}
     start = plan.starts[plan.starts.index_of(frames.parent)]
@@ -112,7 +114,7 @@ def test_frames_inherit_from_their_start_and_say_where_they_come_from(committee,
     assert info["temperature_kelvin"] == 300 and info["pressure_kbar"] == 1
     assert [i["time_fs"] for i in frames.info] == [5, 10, 15, 20] * 3
     assert [i["trajectory"] for i in frames.info] == np.repeat([0, 1, 2], 4).tolist()
-    assert info["engine"] == "ase" and info["end_reason"] == "completed"
+    assert info["engine"] == engine and info["end_reason"] == "completed"
     assert info["seed"] == plan.seeds[0] and "strain" not in info
     assert report.frames.tolist() == [4, 4, 4] and (report.end_reason == "completed").all()
     by_split = report.set_index("split")
@@ -138,7 +140,7 @@ def test_finished_trajectories_are_never_repeated(committee, tmp_path):
     assert resumed.id.tolist() == first.id.tolist()
 
 
-@pytest.mark.parametrize("change", ["weights", "seed", "duration", "watch"])
+@pytest.mark.parametrize("change", ["weights", "seed", "duration", "watch", "dispersion"])
 def test_what_is_different_is_run_anew(committee, tmp_path, change):
     explore(committee, tmp_path / "work")
     given, seed = parameters(), 0
@@ -148,6 +150,8 @@ def test_what_is_different_is_run_anew(committee, tmp_path, change):
         seed = 1
     elif change == "duration":
         given = parameters(duration_ps=0.025)
+    elif change == "dispersion":
+        given = parameters(dispersion={"type": "d2", "cutoff_angstrom": 8.0})
     else:
         given = parameters(watch={"min_covalent_ratio": 0.5})
     explore(committee, tmp_path / "work", given, seed)
