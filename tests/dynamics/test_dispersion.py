@@ -21,8 +21,9 @@ from potwright.dynamics import Conditions, Dispersed, LammpsEngine, NoDispersion
 from potwright.dynamics.dispersion import D2Dispersion, D3Dispersion
 from potwright.dynamics.dispersion_d2 import C6, RADIUS
 from potwright.dynamics.frame import EngineFrame
+from potwright.dynamics.lammps_calculators import LammpsCalculator
 from potwright.dynamics.lammps_native import NativePotential
-from potwright.dynamics.lammps_simulation import LammpsCalculator, Simulation, species
+from potwright.dynamics.lammps_simulation import Simulation, species
 from potwright.errors import InputError
 from potwright.pipelines.exploration.parameters import ExplorationParameters
 

@@ -15,8 +15,9 @@ from ase.calculators.lj import LennardJones
 from potwright.dynamics import AseEngine, Conditions, LammpsEngine, Schedule
 from potwright.dynamics.frame import EngineFrame
 from potwright.dynamics.lammps_box import LammpsBox
+from potwright.dynamics.lammps_calculators import LammpsCalculator
 from potwright.dynamics.lammps_library import HOW_TO_INSTALL
-from potwright.dynamics.lammps_simulation import LammpsCalculator, Simulation
+from potwright.dynamics.lammps_simulation import Simulation
 from potwright.errors import InputError
 from potwright.pipelines.exploration.parameters import ExplorationParameters
 

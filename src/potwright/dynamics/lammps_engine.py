@@ -14,10 +14,11 @@ from pydantic import Field
 from potwright.dynamics import lammps_ensembles
 from potwright.dynamics.dispersion import parts_of
 from potwright.dynamics.engine import Conditions, Driver, Ensemble, Schedule, Trajectory
+from potwright.dynamics.lammps_calculators import LammpsCalculator
 from potwright.dynamics.lammps_library import require_lammps
 from potwright.dynamics.lammps_motion import LammpsMotion
 from potwright.dynamics.lammps_native import NativePotential
-from potwright.dynamics.lammps_simulation import LammpsCalculator, Simulation, species
+from potwright.dynamics.lammps_simulation import Simulation, species
 from potwright.dynamics.recording import Recording
 from potwright.dynamics.running import Assignment, Setting, run
 from potwright.dynamics.watching import Watch

@@ -12,7 +12,8 @@ import numpy as np
 from ase import Atoms
 
 from potwright.dynamics.engine import Conditions, Schedule
-from potwright.dynamics.lammps_simulation import LastStep, Simulation
+from potwright.dynamics.lammps_calculators import LastStep
+from potwright.dynamics.lammps_simulation import Simulation
 
 FAR = 10**9  # steps in which no ramp gets anywhere
 
