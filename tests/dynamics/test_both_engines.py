@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import bulk, fcc111, graphene
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
@@ -336,3 +336,25 @@ def test_pressure_without_a_periodic_axis_is_refused_before_anything_runs():
                 potential=FailingPotential(0, "raise"),
                 ensemble="npt_isotropic",
             )
+
+
+def block_error(values: np.ndarray) -> float:
+    """Standard error of the mean, from ten blocks."""
+    return np.std([part.mean() for part in np.array_split(values, 10)], ddof=1) / np.sqrt(10)
+
+
+def test_averages_of_both_engines_agree_and_meet_their_targets():
+    # four atoms: a quarter of the degrees of freedom goes with the net momentum
+    schedule = Schedule(4, 6000, 20, thermalisation_fs=1000)
+    fields = {"thermostat_time_fs": 50, "barostat_time_fs": 200, "seed": 6}
+    runs = [run(engine, copper(1), Conditions(300, 30), schedule, **fields) for engine in ENGINES]
+    volumes = [np.linalg.det(done.frames.cell) for done in runs]
+    temperatures = [done.temperatures_kelvin for done in runs]
+    pressures = [done.pressures_kbar for done in runs]
+    for first, second in (volumes, temperatures, pressures):
+        error = np.hypot(block_error(first), block_error(second))
+        assert abs(first.mean() - second.mean()) < 3 * error
+    few_kt_over_v = 3 * units.kB * 300 / volumes[0].mean() / (1000 * units.bar)  # of a small cell
+    for temperature, pressure in zip(temperatures, pressures, strict=True):
+        assert abs(temperature.mean() - 300) < 3 * block_error(temperature)
+        assert abs(pressure.mean() - 30) < 3 * block_error(pressure) + few_kt_over_v
