@@ -5,6 +5,7 @@ in ``MDEngineParameters`` below.
 """
 
 from potwright.dynamics.ase_engine import AseEngine
+from potwright.dynamics.bias import Bias, BiasedPotential
 from potwright.dynamics.disagreement import Disagreement
 from potwright.dynamics.engine import (
     Conditions,
@@ -35,6 +36,8 @@ MDEngineParameters = AseEngine
 
 __all__ = [
     "AseEngine",
+    "Bias",
+    "BiasedPotential",
     "Collision",
     "Complaint",
     "Conditions",

@@ -68,6 +68,28 @@ class DisagreementParameters(Parameters):
         }
 
 
+class BiasParameters(Parameters):
+    """Dynamics that is drawn to where the committee disagrees; see :mod:`potwright.dynamics.bias`.
+
+    Attributes
+    ----------
+    enabled
+        Whether it is; each step then evaluates all members.
+    depth_mev_per_atom
+        How much energy can be gained.
+    scale_mev_per_atom
+        The disagreement of energies that the pull is largest for; None: the threshold of the last
+        calibration.
+    largest_force_ev_per_angstrom
+        Of the bias, on an atom.
+    """
+
+    enabled: bool = False
+    depth_mev_per_atom: float = Field(default=50.0, gt=0)
+    scale_mev_per_atom: float | None = Field(default=None, gt=0)
+    largest_force_ev_per_angstrom: float = Field(default=1.0, gt=0)
+
+
 class WatchParameters(Parameters):
     """What stops a trajectory; a limit of null is not watched. Values are Potwright's own.
 
@@ -127,6 +149,8 @@ class ExplorationParameters(Parameters):
         Temperatures and pressures.
     engine
         What integrates the equations of motion.
+    bias
+        What draws trajectories to where the committee disagrees.
     watch
         What stops a trajectory.
     executor
@@ -145,6 +169,7 @@ class ExplorationParameters(Parameters):
     thermalisation_ps: float = Field(default=0.0, ge=0)
     design: DesignParameters = SpaceFillingDesign()
     engine: MDEngineParameters = AseEngine()
+    bias: BiasParameters = BiasParameters()
     watch: WatchParameters = WatchParameters()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
