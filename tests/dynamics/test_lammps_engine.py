@@ -228,3 +228,10 @@ def test_without_lammps_it_says_how_to_install_it(monkeypatch):
         LammpsEngine().run_trajectory(
             copper(), EMTPotential(), Conditions(300), Schedule(1, 10, 5), seed=1
         )
+
+
+def test_a_bias_is_refused_where_lammps_computes_the_potential():
+    native = {"pair_style": "lj/cut 8.5", "pair_coeff": ["* * 0.0104 3.4"]}
+    engine = {"type": "lammps", "native": native}
+    with pytest.raises(InputError, match="inside LAMMPS, where no bias is"):
+        ExplorationParameters.model_validate({"engine": engine, "bias": {"enabled": True}})

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from potwright.dynamics.ase_engine import AseEngine
+from potwright.dynamics.bias import Bias, BiasedPotential
 from potwright.dynamics.disagreement import Disagreement
 from potwright.dynamics.dispersion import Dispersed, DispersionParameters, NoDispersion
 from potwright.dynamics.engine import (
@@ -40,6 +41,8 @@ MDEngineParameters = Annotated[AseEngine | LammpsEngine, Field(discriminator="ty
 
 __all__ = [
     "AseEngine",
+    "Bias",
+    "BiasedPotential",
     "Collision",
     "Complaint",
     "Conditions",

@@ -284,8 +284,12 @@ class _Driven:
         if simulation.periodic:
             atoms.cell = simulation.cell()
         atoms.calc = self.calculator
-        forces, energy = atoms.get_forces(), atoms.get_potential_energy()
-        stress = atoms.get_stress() if simulation.periodic else np.zeros(6)
+        forces = atoms.get_forces()
+        known = self.calculator.results  # most calculators have all by now; asking again costs
+        energy = known["energy"] if "energy" in known else atoms.get_potential_energy()
+        stress = np.zeros(6)
+        if simulation.periodic:
+            stress = known["stress"] if "stress" in known else atoms.get_stress()
         for name, value in (("energy", energy), ("forces", forces), ("stress", stress)):
             if not np.isfinite(value).all():  # LAMMPS would end with words of its own
                 raise FloatingPointError(f"not a number: {name}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import potwright
 from potwright.pes import PESData
 
-STARTS, STEPS, INTERVAL = 3, 900, 200
+STARTS, STEPS, INTERVAL = 3, 500, 100
 SCRIPT = f"""
 import sys
 from dataclasses import dataclass

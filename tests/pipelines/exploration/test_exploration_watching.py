@@ -7,15 +7,19 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
 
-from potwright.dynamics import AseEngine, Conditions, Disagreement, Schedule, State
+from potwright.dynamics import AseEngine, Bias, Conditions, Disagreement, Schedule, State
 from potwright.execution import LocalExecutor
 from potwright.geometry import smallest_covalent_ratio
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
 from potwright.pipelines.evaluation import selection
 from potwright.pipelines.evaluation.parameters import EvaluationParameters
-from potwright.pipelines.exploration import nodes, watching
-from potwright.pipelines.exploration.parameters import DisagreementParameters, ExplorationParameters
+from potwright.pipelines.exploration import biasing, nodes, watching
+from potwright.pipelines.exploration.parameters import (
+    BiasParameters,
+    DisagreementParameters,
+    ExplorationParameters,
+)
 from potwright.pipelines.labelling import screening
 from potwright.pipelines.labelling.parameters import ScreeningParameters
 from potwright.potentials import Committee
@@ -128,6 +132,18 @@ def test_ceilings_are_given_or_calibrated(caplog):
     assert "nothing is calibrated yet" in caplog.text
 
 
+def test_the_scale_of_a_bias_is_given_or_calibrated(caplog):
+    on = BiasParameters(enabled=True, depth_mev_per_atom=20, largest_force_ev_per_angstrom=2)
+    report = {"properties": {"energy": {"tau": 4.0}}}
+    assert biasing.bias_of(BiasParameters(), report) is None
+    assert biasing.bias_of(on, report) == Bias(0.02, 0.004, 2)
+    given = on.model_copy(update={"scale_mev_per_atom": 7.0})
+    assert biasing.bias_of(given, report) == Bias(0.02, 0.007, 2)
+    assert "not biased" not in caplog.text
+    assert biasing.bias_of(on, {}) is None
+    assert "not calibrated yet" in caplog.text
+
+
 # ---------------------------------------------------------------- what knows nothing, at 3000 K
 
 
@@ -188,6 +204,17 @@ def test_every_trajectory_of_a_useless_potential_ends_with_a_reason_and_usable_f
     assert not report.completed.all()  # it is useless
     assert (report.frames > 0).all()
     assert np.isfinite(frames.positions).all() and not unphysical(frames).any()
+
+
+def test_an_exploration_with_a_bias_is_another_one(committee, tmp_path):
+    short = {"starts": [0, 3], "duration_ps": 0.02, "frame_interval_ps": 0.01}
+    bias = {"enabled": True, "scale_mev_per_atom": 500, "depth_mev_per_atom": 2000}
+    plain, _ = explore(committee, tmp_path / "plain", **short)
+    drawn, report = explore(committee, tmp_path / "drawn", **short, bias=bias)
+    assert report.completed.all() and len(drawn) == len(plain) == 4
+    assert not set(drawn.id) & set(plain.id)
+    names = [{path.name for path in (tmp_path / name).iterdir()} for name in ("plain", "drawn")]
+    assert not names[0] & names[1]
 
 
 @pytest.mark.slow

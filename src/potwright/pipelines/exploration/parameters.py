@@ -70,6 +70,28 @@ class DisagreementParameters(Parameters):
         }
 
 
+class BiasParameters(Parameters):
+    """Dynamics that is drawn to where the committee disagrees; see :mod:`potwright.dynamics.bias`.
+
+    Attributes
+    ----------
+    enabled
+        Whether it is; each step then evaluates all members.
+    depth_mev_per_atom
+        How much energy can be gained.
+    scale_mev_per_atom
+        The disagreement of energies that the pull is largest for; None: the threshold of the last
+        calibration.
+    largest_force_ev_per_angstrom
+        Of the bias, on an atom.
+    """
+
+    enabled: bool = False
+    depth_mev_per_atom: float = Field(default=50.0, gt=0)
+    scale_mev_per_atom: float | None = Field(default=None, gt=0)
+    largest_force_ev_per_angstrom: float = Field(default=1.0, gt=0)
+
+
 class WatchParameters(Parameters):
     """What stops a trajectory; a limit of null is not watched. Values are Potwright's own.
 
@@ -131,6 +153,8 @@ class ExplorationParameters(Parameters):
         What integrates the equations of motion.
     dispersion
         Added to the driving potential, which must not have learnt it.
+    bias
+        What draws trajectories to where the committee disagrees.
     watch
         What stops a trajectory.
     executor
@@ -150,6 +174,7 @@ class ExplorationParameters(Parameters):
     design: DesignParameters = SpaceFillingDesign()
     engine: MDEngineParameters = AseEngine()
     dispersion: DispersionParameters = NoDispersion()
+    bias: BiasParameters = BiasParameters()
     watch: WatchParameters = WatchParameters()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
@@ -158,6 +183,11 @@ class ExplorationParameters(Parameters):
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         self.schedule()
+        if self.engine.type == "lammps" and self.engine.native and self.bias.enabled:
+            raise ValueError(
+                "engine.native computes the potential inside LAMMPS, where no bias is; take out "
+                "native, so that the potential drives from outside, or set bias.enabled to false"
+            )
         points, ensemble = self.design.points(), self.engine.ensemble
         if ensemble in ("nvt", "langevin", "nve") and any(map(asks_for_pressure, points)):
             raise ValueError(

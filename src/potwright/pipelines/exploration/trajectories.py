@@ -9,11 +9,12 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ase import Atoms
 
 from potwright.dynamics import (
+    Bias,
     Conditions,
     Disagreement,
     Dispersed,
@@ -24,7 +25,7 @@ from potwright.dynamics import (
 from potwright.errors import InputError
 from potwright.execution import run_tasks
 from potwright.pes import PESData
-from potwright.pipelines.exploration import watching
+from potwright.pipelines.exploration import biasing, watching
 from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.exploration.tasks import Gauge, Task, run_task
 from potwright.potentials import Committee
@@ -83,6 +84,13 @@ class Explored:
     driver: int
 
 
+class Guides(NamedTuple):
+    """What the whole committee and the last calibration add: watches, and perhaps a bias."""
+
+    watches: tuple[Watch, ...]
+    bias: Bias | None
+
+
 def run(
     plan: Plan,
     committee: Committee,
@@ -100,8 +108,11 @@ def run(
         If not one trajectory could be started.
     """
     driver = plan.driver(len(committee.members))
-    watches = watching.watches(parameters.watch, committee, calibration)
-    tasks = _tasks(plan, committee, workspace, parameters, watches)
+    guides = Guides(
+        watching.watches(parameters.watch, committee, calibration),
+        biasing.bias_of(parameters.bias, calibration),
+    )
+    tasks = _tasks(plan, committee, workspace, parameters, guides)
     missing = [task for task in tasks if not task.folder.exists()]
     for task in tasks:
         if task.folder.exists():  # killed between keeping the one and removing the other
@@ -131,10 +142,10 @@ def run(
 
 
 def keys(
-    plan: Plan, committee: Committee, parameters: ExplorationParameters, watches: Sequence[Watch]
+    plan: Plan, committee: Committee, parameters: ExplorationParameters, guides: Guides
 ) -> list[str]:
     """Names of the plan's trajectories, from all that decides what they are."""
-    spread = [watch for watch in watches if isinstance(watch, Disagreement)]
+    spread = [watch for watch in guides.watches if isinstance(watch, Disagreement)]
     members = committee.members
     common = {
         "format": FORMAT,
@@ -144,7 +155,8 @@ def keys(
         "dispersion": parameters.dispersion.model_dump(mode="json"),
         "watch": parameters.watch.model_dump(mode="json"),
         "ceilings": [dict(watch.ceilings) for watch in spread],
-        "members": [_digest(member.path) for member in members] if spread else [],
+        "bias": asdict(guides.bias) if guides.bias else None,
+        "members": [_digest(member.path) for member in members] if spread or guides.bias else [],
     }
     names = []
     for start, conditions, seed in zip(plan.starts.id, plan.conditions, plan.seeds, strict=True):
@@ -159,11 +171,11 @@ def _tasks(
     committee: Committee,
     workspace: Path,
     parameters: ExplorationParameters,
-    watches: tuple[Watch, ...],
+    guides: Guides,
 ) -> list[Task]:
     """One for each trajectory of the plan."""
-    driver = committee.members[plan.driver(len(committee.members))]
-    names = keys(plan, committee, parameters, watches)
+    driver = biasing.driver(committee, plan.driver(len(committee.members)), guides.bias)
+    names = keys(plan, committee, parameters, guides)
     return [
         Task(
             folder=workspace / names[index],
@@ -174,7 +186,7 @@ def _tasks(
             conditions=plan.conditions[index],
             schedule=parameters.schedule(),
             engine=parameters.engine,
-            watches=watches,
+            watches=guides.watches,
             seed=plan.seeds[index],
             device=parameters.device,
             checkpoint_interval_steps=parameters.checkpoint_interval_steps,
