@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from kedro.config import OmegaConfigLoader
+from pydantic import model_validator
 
 from potwright.parameters import Parameters
 from potwright.parameters_campaign import CampaignParameters
@@ -27,6 +28,17 @@ class ProjectParameters(Parameters):
     training: TrainingParameters = TrainingParameters()
     exploration: ExplorationParameters = ExplorationParameters()
     evaluation: EvaluationParameters = EvaluationParameters()
+
+    @model_validator(mode="after")
+    def _dispersion_counts_once(self) -> Self:
+        added, labels = self.exploration.dispersion.type, self.labelling.engine
+        if added != "none" and labels.includes_dispersion:
+            raise ValueError(
+                f"exploration.dispersion.type = {added!r}: labels of labelling.engine.type = "
+                f"{labels.type!r} contain dispersion, which the potentials learn; added again it "
+                "would count twice. Use none, or an engine whose labels lack it"
+            )
+        return self
 
 
 class ConfigLoader(OmegaConfigLoader):

@@ -13,6 +13,7 @@ from kedro.io import AbstractVersionedDataset
 
 from potwright.configuration import ProjectParameters
 from potwright.errors import in_words
+from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.potentials.species import refuse_unknown
 from potwright.run_records import git_commit, merge_record, package_versions, runs_folder
@@ -35,7 +36,8 @@ class ParameterHooks:
     def before_pipeline_run(self, pipeline: Any) -> None:
         """Refuse what is out of reach of the stages that are to run, at no cost.
 
-        That is executors, and a model that training shall start from.
+        That is executors, a model that training shall start from, and programs that exploration
+        needs.
         """
         stages = sorted(set().union(*(node.tags for node in pipeline.nodes)))
         blocks = [getattr(self._parameters, stage, None) for stage in stages]
@@ -44,6 +46,8 @@ class ParameterHooks:
                 executor.verify()
         if self._parameters is not None and "training" in stages:
             self._parameters.training.verify()
+        if self._parameters is not None and "exploration" in stages:
+            self._parameters.exploration.verify()
 
 
 class SpeciesHooks:
@@ -69,6 +73,26 @@ class SpeciesHooks:
             self._training.refuse_species(candidates.species)
         elif not catalog["committee_previous"].load():
             refuse_unknown(candidates.species, initial.species, "initial_committee")
+
+
+class StartHooks:
+    """Refuse starts of the exploration that cannot be, before labels are paid for."""
+
+    def __init__(self) -> None:
+        self._exploration: ExplorationParameters | None = None
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        """Find out whether anything is explored."""
+        explores = any("exploration" in node.tags for node in pipeline.nodes)
+        self._exploration = catalog["params:exploration"].load() if explores else None
+
+    @hook_impl
+    def before_node_run(self, node: Any, inputs: dict[str, Any]) -> None:
+        """Look at the augmented set when it is about to be labelled."""
+        augmented = inputs.get("augmented_structures")
+        if self._exploration is not None and node.name == "choose_candidates" and augmented:
+            self._exploration.refuse_augmented(augmented)
 
 
 class LabelStoreHooks:

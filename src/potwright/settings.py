@@ -1,12 +1,18 @@
 """Kedro's settings of this project."""
 
 from potwright.configuration import ConfigLoader
-from potwright.hooks import LabelStoreHooks, ParameterHooks, RunRecordHooks, SpeciesHooks
+from potwright.hooks import (
+    LabelStoreHooks,
+    ParameterHooks,
+    RunRecordHooks,
+    SpeciesHooks,
+    StartHooks,
+)
 from potwright.logs import drop_unhelpful_lines
 
 drop_unhelpful_lines()
 
-HOOKS = (ParameterHooks(), RunRecordHooks(), LabelStoreHooks(), SpeciesHooks())
+HOOKS = (ParameterHooks(), RunRecordHooks(), LabelStoreHooks(), SpeciesHooks(), StartHooks())
 
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {

@@ -119,6 +119,15 @@ def test_a_scheduler_out_of_reach_is_told_before_any_label_is_paid_for(project, 
     assert project.calculations == 0
 
 
+def test_a_start_index_out_of_range_costs_no_label(project):
+    """Known only when structures are augmented, which may take longer than a refusal should."""
+    project.configure({"exploration": {"starts": [0, 10_000]}})
+    status, output = project.kedro(*RUN)
+    assert status == 1
+    assert "exploration.starts: there is no structure 10000; the augmented set has" in output
+    assert project.calculations == 0
+
+
 def test_what_slurm_refuses_is_told_before_any_label_is_paid_for(project, slurm):
     project.configure({"exploration": {"executor": {**slurm, "partition": "nope"}}})
     output = refused(project)

@@ -11,7 +11,7 @@ from potwright import settings
 from potwright.configuration import ConfigLoader, ProjectParameters
 from potwright.errors import InputError
 from potwright.pipelines.evaluation.parameters import TopSelection
-from potwright.pipelines.exploration.parameters import ListDesign
+from potwright.pipelines.exploration.design import GridDesign
 from potwright.quantum import ASEEngine, TBLiteEngine
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -31,7 +31,7 @@ def parameters(tmp_path, overlay, **runtime):
     return ProjectParameters.model_validate(loader["parameters"])
 
 
-LIST = {"type": "list", "temperatures_kelvin": [300, 600], "pressures_kbar": [0]}
+GRID = {"type": "grid", "temperatures_kelvin": [300, 600], "pressures_kbar": [0]}
 EMT = {"type": "ase", "calculator": "ase.calculators.emt.EMT"}
 
 
@@ -39,19 +39,19 @@ def test_an_overlay_that_names_another_type_begins_the_block_anew(tmp_path):
     chosen = parameters(
         tmp_path,
         {
-            "exploration": {"design": LIST},
+            "exploration": {"design": GRID},
             "labelling": {"engine": EMT},
             "evaluation": {"selection": {"type": "top"}},
         },
     )
-    assert chosen.exploration.design == ListDesign(**LIST)
+    assert chosen.exploration.design == GridDesign(**GRID)
     assert chosen.labelling.engine == ASEEngine(**EMT)
     assert chosen.evaluation.selection == TopSelection()
 
 
 def test_so_do_params_of_the_command_line(tmp_path):
-    chosen = parameters(tmp_path, {"exploration": {"n_starts": 3}}, exploration={"design": LIST})
-    assert chosen.exploration.design == ListDesign(**LIST)
+    chosen = parameters(tmp_path, {"exploration": {"n_starts": 3}}, exploration={"design": GRID})
+    assert chosen.exploration.design == GridDesign(**GRID)
     assert chosen.exploration.n_starts == 3
 
 
@@ -67,7 +67,7 @@ def test_an_overlay_of_the_same_type_keeps_what_it_does_not_name(tmp_path):
 
 
 def test_a_key_of_another_type_is_refused(tmp_path):
-    overlay = {"exploration": {"design": {**LIST, "temperature_range_kelvin": [0, 10]}}}
+    overlay = {"exploration": {"design": {**GRID, "temperature_range_kelvin": [0, 10]}}}
     with pytest.raises(InputError, match=r"^exploration.design.temperature_range_kelvin: unknown"):
         parameters(tmp_path, overlay)
 

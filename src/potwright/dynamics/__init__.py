@@ -4,11 +4,31 @@ A new engine is one module with a block of parameters that follows :class:`MDEng
 in ``MDEngineParameters`` below.
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
 from potwright.dynamics.ase_engine import AseEngine
-from potwright.dynamics.engine import Conditions, Driver, MDEngine, Schedule, Trajectory
+from potwright.dynamics.bias import Bias, BiasedPotential
+from potwright.dynamics.disagreement import Disagreement
+from potwright.dynamics.dispersion import Dispersed, DispersionParameters, NoDispersion
+from potwright.dynamics.engine import (
+    Conditions,
+    Driver,
+    Ensemble,
+    MDEngine,
+    Schedule,
+    Strain,
+    Trajectory,
+    ensemble_of,
+    strain_of,
+)
+from potwright.dynamics.lammps_engine import LammpsEngine
+from potwright.dynamics.recording import Measured, Recording
 from potwright.dynamics.storage import read_trajectory, write_trajectory
 from potwright.dynamics.watching import (
     Collision,
+    Complaint,
     Evaporation,
     FiniteNumbers,
     State,
@@ -17,24 +37,37 @@ from potwright.dynamics.watching import (
     Watch,
 )
 
-# with a second engine: Annotated[AseEngine | LammpsEngine, Field(discriminator="type")]
-MDEngineParameters = AseEngine
+MDEngineParameters = Annotated[AseEngine | LammpsEngine, Field(discriminator="type")]
 
 __all__ = [
     "AseEngine",
+    "Bias",
+    "BiasedPotential",
     "Collision",
+    "Complaint",
     "Conditions",
+    "Disagreement",
+    "Dispersed",
+    "DispersionParameters",
     "Driver",
+    "Ensemble",
     "Evaporation",
     "FiniteNumbers",
+    "LammpsEngine",
     "MDEngine",
     "MDEngineParameters",
+    "Measured",
+    "NoDispersion",
+    "Recording",
     "Schedule",
     "State",
+    "Strain",
     "Temperature",
     "Trajectory",
     "Volume",
     "Watch",
+    "ensemble_of",
     "read_trajectory",
+    "strain_of",
     "write_trajectory",
 ]

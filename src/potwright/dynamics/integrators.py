@@ -1,126 +1,193 @@
-"""Equations of motion by ensemble, from ASE, with what a part-periodic cell needs."""
+"""Equations of motion by ensemble, from ASE, with what ramps and checkpoints need."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms, units
-from ase.filters import FrechetCellFilter
 from ase.md.bussi import Bussi
-from ase.md.nose_hoover_chain import MTKNPT, MTKBarostat
+from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
 from ase.optimize import FIRE
 
-from potwright.dynamics.engine import KBAR, Conditions
-from potwright.dynamics.momenta import degrees_of_freedom
-
-COLDEST_BAROSTAT_KELVIN = 100.0
-VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+from potwright.dynamics.barostat import ConfinedCellFilter, ConfinedMTKNPT, Strains
+from potwright.dynamics.engine import Conditions
+from potwright.dynamics.momenta import COLDEST_THERMOSTAT_KELVIN, degrees_of_freedom
 
 
-@dataclass(frozen=True)
-class Motion:
-    """A run in progress: each item of ``steps`` is one step, the first the state at the start."""
+class Motion(Protocol):
+    """Atoms under the equations of one ensemble."""
 
-    steps: Iterator[Any]
-    conserved_energy: Callable[[], float]
+    def steps(self, count: int) -> Iterator[Any]:
+        """Each item is one step, the first the state at the start."""
+
+    def conserved_energy(self) -> float:
+        """What exact integration would keep constant, eV; NaN where nothing is."""
+
+    def aim(self, conditions: Conditions) -> None:
+        """Change the targets."""
+
+    def state(self) -> dict[str, Any]:
+        """What is not in positions, momenta and cell: arrays, and values that JSON knows."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a :meth:`state`; atoms and targets are those that belong to it."""
 
 
-class PeriodicMTKNPT(MTKNPT):
-    """ASE's Martyna–Tobias–Klein dynamics with strain confined to the periodic directions.
+class ConstantEnergy:
+    """NVE by velocity Verlet."""
 
-    The cell momentum is projected on the first ``periodic_directions`` Cartesian axes: one axis of
-    a wire, a plane with its shear, or all of space. (ASE's ``MaskedMTKNPT`` strains along the
-    lattice vectors instead; for a hexagonal sheet no such strain keeps the symmetry.) The
-    thermostat holds the kinetic energy of the degrees of freedom that exist, and the barostat
-    counts the independent components of the strain.
+    def __init__(self, atoms: Atoms, timestep: float):
+        self._atoms = atoms
+        self._dynamics = VelocityVerlet(atoms, timestep)
 
-    In a cell with vacuum the barostat balances stress times the volume of that cell: the target is
-    a force per length of pressure × thickness of the cell. At zero pressure the vacuum's size
-    does not matter.
-    """
+    def steps(self, count: int) -> Iterator[Any]:
+        """Steps of the integrator."""
+        return self._dynamics.irun(count)
+
+    def conserved_energy(self) -> float:
+        """Total energy."""
+        return float(self._atoms.get_total_energy())
+
+    def aim(self, conditions: Conditions) -> None:
+        """Nothing is held."""
+
+    def state(self) -> dict[str, Any]:
+        """Nothing but the atoms."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing but the atoms."""
+
+
+class VelocityRescaling:
+    """NVT by stochastic velocity rescaling: Bussi et al., J. Chem. Phys. 126, 014101 (2007)."""
 
     def __init__(
         self,
         atoms: Atoms,
-        *,
-        periodic_directions: int,
         conditions: Conditions,
+        *,
         timestep: float,
         thermostat_time: float,
-        barostat_time: float,
+        rng: np.random.Generator,
     ):
-        target = conditions.temperature_kelvin
-        # the thermostat aims at 3 N k T / 2, of which the missing degrees of freedom take no part
-        effective = target * degrees_of_freedom(atoms) / (3 * len(atoms))
-        super().__init__(
+        self._atoms, self._rng = atoms, rng
+        start = max(conditions.temperature_kelvin, COLDEST_THERMOSTAT_KELVIN)
+        self._dynamics = Bussi(atoms, timestep, start, thermostat_time, rng=rng)
+        self._dynamics.ndof = degrees_of_freedom(atoms)
+        self.aim(conditions)
+
+    def steps(self, count: int) -> Iterator[Any]:
+        """Steps of the integrator."""
+        return self._dynamics.irun(count)
+
+    def conserved_energy(self) -> float:
+        """Total energy, less what the thermostat has given."""
+        return float(self._atoms.get_total_energy() - self._dynamics.transferred_energy)
+
+    def aim(self, conditions: Conditions) -> None:
+        """Change the kinetic energy that is aimed at."""
+        self._dynamics.temp = units.kB * conditions.temperature_kelvin
+        self._dynamics.target_kinetic_energy = 0.5 * self._dynamics.ndof * self._dynamics.temp
+
+    def state(self) -> dict[str, Any]:
+        """Of the bath."""
+        return {
+            "transferred_energy": float(self._dynamics.transferred_energy),
+            "rng": self._rng.bit_generator.state,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Of the bath."""
+        self._dynamics.transferred_energy = state["transferred_energy"]
+        self._rng.bit_generator.state = state["rng"]
+
+
+class FrictionAndNoise:
+    """NVT by Langevin dynamics; centre of mass and rotation take their part in the noise."""
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        conditions: Conditions,
+        *,
+        timestep: float,
+        thermostat_time: float,
+        rng: np.random.Generator,
+    ):
+        self._rng = rng
+        self._dynamics = Langevin(
             atoms,
-            timestep=timestep,
-            temperature_K=effective,
-            pressure_au=conditions.pressure_kbar * KBAR,
-            tdamp=thermostat_time,
-            pdamp=barostat_time,
-        )
-        self._periodic_directions = periodic_directions
-        # The cell's mass is proportional to the temperature, its stiffness is not: without a floor
-        # a cold cell would vibrate faster than the time step resolves.
-        slower = np.sqrt(max(1.0, COLDEST_BAROSTAT_KELVIN / target))
-        strains = periodic_directions * (periodic_directions + 1) // 2
-        self._barostat = MTKBarostat(
-            num_atoms_global=len(atoms),
-            temperature_K=effective,
-            pdamp=barostat_time * slower,
-            mask=(True,) * strains,  # of which only the sum is used
+            timestep,
+            temperature_K=conditions.temperature_kelvin,
+            friction=1 / thermostat_time,
+            fixcm=False,
+            rng=rng,
         )
 
-    def _integrate_p_cell(self, delta: float) -> None:
-        super()._integrate_p_cell(delta)
-        self._p_g[self._periodic_directions :, :] = 0
-        self._p_g[:, self._periodic_directions :] = 0
+    def steps(self, count: int) -> Iterator[Any]:
+        """Steps of the integrator."""
+        return self._dynamics.irun(count)
+
+    def conserved_energy(self) -> float:
+        """Nobody counts what friction and noise exchange."""
+        return float("nan")
+
+    def aim(self, conditions: Conditions) -> None:
+        """Change the noise."""
+        self._dynamics.set_temperature(temperature_K=conditions.temperature_kelvin)
+
+    def state(self) -> dict[str, Any]:
+        """Of the noise."""
+        return {"rng": self._rng.bit_generator.state}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Of the noise."""
+        self._rng.bit_generator.state = state["rng"]
 
 
-def constant_energy(atoms: Atoms, timestep: float, steps: int) -> Motion:
-    """NVE by velocity Verlet."""
-    dynamics = VelocityVerlet(atoms, timestep)
-    return Motion(dynamics.irun(steps), lambda: float(atoms.get_total_energy()))
+class ConstantPressure:
+    """NPT on the periodic directions, see :class:`ConfinedMTKNPT`."""
+
+    def __init__(self, dynamics: ConfinedMTKNPT):
+        self._dynamics = dynamics
+        self.conserved_energy = dynamics.get_conserved_energy
+        self.aim = dynamics.aim
+        self.state = dynamics.state
+        self.restore = dynamics.restore
+
+    def steps(self, count: int) -> Iterator[Any]:
+        """Steps of the integrator."""
+        return self._dynamics.irun(count)
 
 
-def constant_volume(
-    atoms: Atoms,
-    conditions: Conditions,
-    *,
-    timestep: float,
-    thermostat_time: float,
-    steps: int,
-    rng: np.random.Generator,
-) -> Motion:
-    """NVT by stochastic velocity rescaling: Bussi et al., J. Chem. Phys. 126, 014101 (2007)."""
-    temperature_kelvin = conditions.temperature_kelvin
-    dynamics = Bussi(atoms, timestep, temperature_kelvin, thermostat_time, rng=rng)
-    dynamics.ndof = degrees_of_freedom(atoms)
-    dynamics.target_kinetic_energy = 0.5 * dynamics.ndof * units.kB * temperature_kelvin
-    return Motion(
-        dynamics.irun(steps), lambda: float(atoms.get_total_energy() - dynamics.transferred_energy)
-    )
-
-
-def constant_pressure(dynamics: PeriodicMTKNPT, steps: int) -> Motion:
-    """NPT on the periodic directions."""
-    return Motion(dynamics.irun(steps), dynamics.get_conserved_energy)
-
-
-def relaxation(
-    atoms: Atoms, barostat_directions: int, pressure_kbar: float, force_limit: float, steps: int
-) -> Motion:
+class Relaxation:
     """The 0 K limit: minimise the energy, or the enthalpy where a barostat acts, by FIRE."""
-    target: Any = atoms
-    if barostat_directions:
-        mask = [max(pair) < barostat_directions for pair in VOIGT]
-        target = FrechetCellFilter(atoms, mask=mask, scalar_pressure=pressure_kbar * KBAR)
-    optimiser = FIRE(target, logfile=None)
-    return Motion(
-        optimiser.irun(fmax=force_limit, steps=steps), lambda: float(atoms.get_potential_energy())
-    )
+
+    def __init__(
+        self, atoms: Atoms, strains: Strains | None, pressure_kbar: float, force_limit: float
+    ):
+        self._atoms, self._limit = atoms, force_limit
+        target = atoms if strains is None else ConfinedCellFilter(atoms, strains, pressure_kbar)
+        self._optimiser = FIRE(target, logfile=None)
+
+    def steps(self, count: int) -> Iterator[Any]:
+        """Steps of the optimiser; they end at the minimum."""
+        return self._optimiser.irun(fmax=self._limit, steps=count)
+
+    def conserved_energy(self) -> float:
+        """The potential energy: all that there is."""
+        return float(self._atoms.get_potential_energy())
+
+    def aim(self, conditions: Conditions) -> None:
+        """Nothing changes."""
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: FIRE builds up its pace anew within a few steps."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing."""

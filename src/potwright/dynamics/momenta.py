@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms, units
 
+COLDEST_THERMOSTAT_KELVIN = 1.0
+"""What a ramp from or to 0 K is held at there: at 0 K a thermostat has nothing to scale."""
+
 
 def initial_momenta(atoms: Atoms, temperature_kelvin: float, rng: np.random.Generator) -> None:
     """Maxwell–Boltzmann momenta without net momentum and, for molecules, without rotation.

@@ -33,6 +33,7 @@ def write_trajectory(trajectory: Trajectory, folder: str | Path) -> None:
 def read_trajectory(folder: str | Path) -> Trajectory:
     """Read what :func:`write_trajectory` wrote."""
     record = json.loads((Path(folder) / RECORD).read_text())
+    record["remarks"] = tuple(record.get("remarks", ()))
     arrays = {
         name: np.array(value, dtype=float)
         for name, value in record.items()

@@ -1,13 +1,16 @@
 """What stops a trajectory that has left physics: small objects, each with its reason.
 
 A watch looks at the state every ``every`` steps, and at every frame before it is kept. It answers
-None, or says what is wrong; the trajectory then ends and keeps the frames that it has.
+None, or with a :class:`Complaint`. Most complaints are about structures that nobody wants: the
+trajectory ends and keeps the frames that it has. A watch may also find what everybody wants, the
+first structure that the potential does not know: then it is kept, and the trajectory ends there or
+goes on without that watch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +46,28 @@ class State:
     target_kelvin: float
 
 
+@dataclass(frozen=True)
+class Complaint:
+    """What a watch says of a state.
+
+    Attributes
+    ----------
+    reason
+        What is wrong, beginning with a word for the kind and a colon.
+    stops
+        Whether the trajectory ends.
+    keeps_frame
+        Whether the state is a sane structure that is kept, in turn or not.
+    by
+        Who says it, as :func:`first_complaint` knows.
+    """
+
+    reason: str
+    stops: bool = True
+    keeps_frame: bool = False
+    by: Watch | None = field(default=None, compare=False, repr=False)
+
+
 class Watch(Protocol):
     """Looks at a state; see the classes below for examples."""
 
@@ -50,7 +75,7 @@ class Watch(Protocol):
     def every(self) -> int:
         """Steps between looks."""
 
-    def complaint(self, state: State) -> str | None:
+    def complaint(self, state: State) -> Complaint | None:
         """What is wrong, or None."""
 
 
@@ -60,7 +85,7 @@ class FiniteNumbers:
 
     every: int = 1
 
-    def complaint(self, state: State) -> str | None:
+    def complaint(self, state: State) -> Complaint | None:
         """Name what is not finite."""
         atoms = state.atoms
         values = {
@@ -70,11 +95,13 @@ class FiniteNumbers:
         }
         for name, value in values.items():
             if not np.isfinite(value).all():
-                return f"not a number: {name}"
+                return Complaint(f"not a number: {name}")
         # only now: a calculator may not survive positions that are not numbers
         if not np.isfinite(atoms.get_potential_energy()):
-            return "not a number: energy"
-        return None if np.isfinite(atoms.get_forces()).all() else "not a number: forces"
+            return Complaint("not a number: energy")
+        if not np.isfinite(atoms.get_forces()).all():
+            return Complaint("not a number: forces")
+        return None
 
 
 @dataclass(frozen=True)
@@ -88,12 +115,12 @@ class Temperature:
     floor_kelvin: float = 10_000.0
     every: int = 1
 
-    def complaint(self, state: State) -> str | None:
+    def complaint(self, state: State) -> Complaint | None:
         """Compare with the limit."""
         limit = self.factor * state.target_kelvin + self.floor_kelvin
         if state.temperature_kelvin <= limit:
             return None
-        return f"temperature: {state.temperature_kelvin:.0f} K exceeds {limit:.0f} K"
+        return Complaint(f"temperature: {state.temperature_kelvin:.0f} K exceeds {limit:.0f} K")
 
 
 @dataclass(frozen=True)
@@ -103,7 +130,7 @@ class Collision:
     smallest_ratio: float = 0.45
     every: int = 10
 
-    def complaint(self, state: State) -> str | None:
+    def complaint(self, state: State) -> Complaint | None:
         """Look at the closest pair."""
         atoms = state.atoms
         ratio = smallest_covalent_ratio(
@@ -111,7 +138,7 @@ class Collision:
         )
         if ratio >= self.smallest_ratio:
             return None
-        return (
+        return Complaint(
             f"collision: a pair at {ratio:.2f} of its covalent distance, "
             f"below {self.smallest_ratio:g}"
         )
@@ -125,14 +152,14 @@ class Volume:
     largest_factor: float = 5.0
     every: int = 1
 
-    def complaint(self, state: State) -> str | None:
+    def complaint(self, state: State) -> Complaint | None:
         """Compare volumes; without periodic direction there is none."""
         if not state.atoms.pbc.any():
             return None
         factor = state.atoms.get_volume() / state.start.get_volume()
         if self.smallest_factor <= factor <= self.largest_factor:
             return None
-        return (
+        return Complaint(
             f"volume: {factor:.2f} times that of the start, "
             f"outside {self.smallest_factor:g} to {self.largest_factor:g}"
         )
@@ -150,13 +177,13 @@ class Evaporation:
     largest_ratio: float = 3.0
     every: int = 50
 
-    def complaint(self, state: State) -> str | None:
+    def complaint(self, state: State) -> Complaint | None:
         """Count atoms without a neighbour."""
         alone = self._alone(state.atoms)
         lost = int(np.sum(alone & ~self._alone(state.start))) if alone.any() else 0
         if not lost:
             return None
-        return (
+        return Complaint(
             f"evaporation: {lost} atom{'s' if lost > 1 else ''} without a neighbour within "
             f"{self.largest_ratio:g} times the covalent distance"
         )
@@ -167,11 +194,13 @@ class Evaporation:
         return nearest > self.largest_ratio * (radii + radii.max())
 
 
-def first_complaint(watches: Sequence[Watch], state: State, *, frame: bool) -> str | None:
+def first_complaint(watches: Sequence[Watch], state: State, *, frame: bool) -> Complaint | None:
     """What the first watch that complains says; all look if the state is to be a ``frame``."""
     for watch in watches:
         if frame or state.step % watch.every == 0:
             complaint = watch.complaint(state)
+            if complaint and complaint.keeps_frame and not frame:
+                return first_complaint(watches, state, frame=True)  # it becomes one: all look
             if complaint:
-                return complaint
+                return replace(complaint, by=watch)
     return None

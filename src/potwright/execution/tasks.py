@@ -16,7 +16,7 @@ import cloudpickle
 
 from potwright.errors import InputError
 from potwright.execution.pool import ExecutorBlock, Pool, WorkerLostError
-from potwright.execution.progress import progress_bar
+from potwright.execution.progress import Gauge, progress_bar
 from potwright.execution.worker import Attempt, TaskFailure, attempt, failure
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ def run_tasks(
     *,
     description: str,
     retries: int = 1,
+    gauge: Gauge | None = None,
 ) -> Iterator[Outcome]:
     """Run ``function`` on every task in other processes.
 
@@ -72,6 +73,8 @@ def run_tasks(
         How often a task whose worker died is tried again. A worker runs one task at a time, so
         that nothing else can be blamed for its death. Where the worker was ended from outside,
         by the time limit of a cluster for example, that weighs a fifth.
+    gauge
+        For the progress bar, where tasks are long.
 
     Yields
     ------
@@ -86,7 +89,7 @@ def run_tasks(
     """
     if not tasks:
         return
-    with progress_bar(description, len(tasks)) as advance:
+    with progress_bar(description, len(tasks), gauge) as advance:
         run = _Run(cloudpickle.dumps(function), tasks, executor, retries)
         for outcome in run.outcomes():
             advance()

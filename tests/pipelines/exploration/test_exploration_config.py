@@ -46,6 +46,7 @@ def test_the_pipeline_takes_and_gives_what_the_campaign_expects():
         "augmented_structures",
         "labelled_structures",
         "committee",
+        "calibration_previous",
         "exploration_workspace",
     }
     assert pipeline.outputs() == {"explored_structures", "exploration_report"}

@@ -12,12 +12,16 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
 
+from potwright.dynamics import AseEngine, Conditions, Schedule, State
 from potwright.errors import InputError
 from potwright.execution import LocalExecutor
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
 from potwright.pipelines.exploration import nodes
-from potwright.pipelines.exploration.parameters import ExplorationParameters, ListDesign
+from potwright.pipelines.exploration.design import GridDesign, RampDesign
+from potwright.pipelines.exploration.parameters import ExplorationParameters
+from potwright.pipelines.exploration.tasks import STEPS, Gauge, Task
+from potwright.pipelines.exploration.watching import StepCounter
 
 # workers are fresh interpreters, which cannot import a test module
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -78,7 +82,7 @@ def parameters(**changes: Any) -> ExplorationParameters:
             "n_starts": 3,
             "duration_ps": 0.02,
             "frame_interval_ps": 0.005,
-            "design": ListDesign(temperatures_kelvin=(300,), pressures_kbar=(1,)),
+            "design": GridDesign(temperatures_kelvin=(300,), pressures_kbar=(1,)),
             "executor": LocalExecutor(workers=1),
             "device": "cpu",
             **changes,
@@ -86,18 +90,20 @@ def parameters(**changes: Any) -> ExplorationParameters:
     )
 
 
-def explore(committee, workspace, given=None, seed=0):
+def explore(committee, workspace, given=None, seed=0, calibration=None):
     given = given or parameters()
     workspace.mkdir(exist_ok=True)
     labelled = structures()
     plan = nodes.choose_starts(labelled, labelled, given, CampaignParameters(), seed)
-    outcomes = nodes.run_dynamics(committee, plan, workspace, given)
+    outcomes = nodes.run_dynamics(committee, plan, workspace, given, calibration or {})
     frames = nodes.collect_frames(plan, outcomes, given)
-    return plan, frames, nodes.exploration_report(plan, outcomes)
+    return plan, frames, nodes.exploration_report(plan, outcomes, given)
 
 
-def test_frames_inherit_from_their_start_and_say_where_they_come_from(committee, tmp_path):
-    plan, frames, report = explore(committee, tmp_path / "work")
+@pytest.mark.parametrize("engine", ["ase", "lammps"])
+def test_frames_inherit_from_their_start_and_say_where_they_come_from(committee, tmp_path, engine):
+    given = parameters(engine={"type": engine})
+    plan, frames, report = explore(committee, tmp_path / "work", given)
     assert len(frames) == 12 and not frames.has_labels.any()
     assert set(frames.origin) == {"md"} and set(frames.iteration) == {2}
     start = plan.starts[plan.starts.index_of(frames.parent)]
@@ -108,7 +114,7 @@ def test_frames_inherit_from_their_start_and_say_where_they_come_from(committee,
     assert info["temperature_kelvin"] == 300 and info["pressure_kbar"] == 1
     assert [i["time_fs"] for i in frames.info] == [5, 10, 15, 20] * 3
     assert [i["trajectory"] for i in frames.info] == np.repeat([0, 1, 2], 4).tolist()
-    assert info["engine"] == "ase" and info["end_reason"] == "completed"
+    assert info["engine"] == engine and info["end_reason"] == "completed"
     assert info["seed"] == plan.seeds[0] and "strain" not in info
     assert report.frames.tolist() == [4, 4, 4] and (report.end_reason == "completed").all()
     by_split = report.set_index("split")
@@ -134,7 +140,7 @@ def test_finished_trajectories_are_never_repeated(committee, tmp_path):
     assert resumed.id.tolist() == first.id.tolist()
 
 
-@pytest.mark.parametrize("change", ["weights", "seed", "duration", "watch"])
+@pytest.mark.parametrize("change", ["weights", "seed", "duration", "watch", "dispersion"])
 def test_what_is_different_is_run_anew(committee, tmp_path, change):
     explore(committee, tmp_path / "work")
     given, seed = parameters(), 0
@@ -144,6 +150,8 @@ def test_what_is_different_is_run_anew(committee, tmp_path, change):
         seed = 1
     elif change == "duration":
         given = parameters(duration_ps=0.025)
+    elif change == "dispersion":
+        given = parameters(dispersion={"type": "d2", "cutoff_angstrom": 8.0})
     else:
         given = parameters(watch={"min_covalent_ratio": 0.5})
     explore(committee, tmp_path / "work", given, seed)
@@ -167,8 +175,43 @@ def test_a_potential_that_never_works_is_an_error_that_names_its_reason(committe
     assert not list((tmp_path / "work").iterdir())
 
 
+def test_a_gauge_tells_steps_of_finished_and_of_running_trajectories(tmp_path):
+    atoms, schedule = bulk("Cu"), Schedule(1, 100, 50)
+    common = (CountingEMT(tmp_path / "m"), Conditions(300), schedule, AseEngine(), (), 0, "cpu", 10)
+    tasks = [Task(tmp_path / f"{i}", tmp_path / f".{i}", i, atoms, *common) for i in range(3)]
+    gauge = Gauge(tasks)
+    assert (gauge.total, gauge.done(), gauge.unit) == (300, 0, "steps")
+    tasks[0].folder.mkdir()
+    counter = StepCounter(tasks[1].checkpoint / STEPS)
+    counter.complaint(State(atoms, atoms, 37, 37.0, 300.0, 300.0))
+    counter.complaint(State(atoms, atoms, 38, 38.0, 300.0, 300.0))  # within the same second
+    assert gauge.done() == 137
+
+
+def test_frames_of_a_ramp_carry_the_targets_of_their_time(committee, tmp_path):
+    ramp = RampDesign(temperatures_kelvin=(100, 500), pressures_kbar=(0, 4))
+    plan, frames, report = explore(committee, tmp_path / "work", parameters(design=ramp))
+    targets = [(i["temperature_kelvin"], i["pressure_kbar"]) for i in frames.info]
+    held = [(200, 1), (300, 2), (400, 3), (500, 4)]
+    for index, pbc in enumerate(plan.starts.pbc):
+        expected = held if pbc.any() else [(t, None) for t, _ in held]
+        assert targets[4 * index : 4 * index + 4] == expected
+    row = report[report.pbc == "TTT"].iloc[0]
+    assert (row.temperature_kelvin, row.final_temperature_kelvin) == (100, 500)
+    assert (row.pressure_kbar, row.final_pressure_kbar) == (0, 4)
+    assert report[report.pbc == "FFF"].pressure_kbar.isna().all()
+
+
+def test_a_grid_runs_each_start_as_often_as_it_has_points(committee, tmp_path):
+    grid = GridDesign(temperatures_kelvin=(100, 200), pressures_kbar=(0,))
+    _, frames, report = explore(committee, tmp_path / "work", parameters(design=grid))
+    assert sorted(report.temperature_kelvin) == [100] * 3 + [200] * 3
+    assert (report.groupby("start").size() == 2).all() and len(set(report.seed)) == 6
+    assert len(frames) == 24 and set(frames.parent) == set(structures().id)
+
+
 def test_zero_temperature_starts_are_relaxed(committee, tmp_path):
-    given = parameters(design=ListDesign(temperatures_kelvin=(0,)), duration_ps=1)
+    given = parameters(design=GridDesign(temperatures_kelvin=(0,)), duration_ps=1)
     _, frames, report = explore(committee, tmp_path / "work", given)
     assert (report.ensemble == "relaxation").all()
     assert report.end_reason.str.startswith("completed: minimum").all()

@@ -10,16 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import qmc
 
+from potwright.dynamics import Conditions
 from potwright.errors import InputError
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
-from potwright.pipelines.exploration.design import conditions, latin_hypercube
-from potwright.pipelines.exploration.nodes import choose_starts
-from potwright.pipelines.exploration.parameters import (
-    ExplorationParameters,
+from potwright.pipelines.exploration.design import (
+    GridDesign,
     ListDesign,
+    RampDesign,
     SpaceFillingDesign,
+    latin_hypercube,
 )
+from potwright.pipelines.exploration.nodes import choose_starts
+from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.exploration.starts import draw_starts, possible_starts, quotas
 
 CAMPAIGN = CampaignParameters()
@@ -89,19 +92,138 @@ def test_the_design_fills_the_square_better_than_chance():
     assert qmc.discrepancy(latin_hypercube(20, rng)) < 0.3 * chance
 
 
+def assigned(design, count: int) -> list[tuple[int, Conditions]]:
+    return design.assign(count, np.random.default_rng(0))
+
+
 def test_a_design_stays_in_its_ranges_and_may_be_a_single_value():
     design = SpaceFillingDesign(temperature_range_kelvin=(300, 300), pressure_range_kbar=(-2, 7))
-    points = conditions(design, 30, np.random.default_rng(0))
+    starts, points = zip(*assigned(design, 30), strict=True)
+    assert starts == tuple(range(30))
     assert {p.temperature_kelvin for p in points} == {300}
     pressures = [p.pressure_kbar for p in points]
     assert -2 <= min(pressures) < -1.5 and 6.5 < max(pressures) <= 7
 
 
-def test_a_list_gives_every_combination_in_turn():
-    design = ListDesign(temperatures_kelvin=(0, 600), pressures_kbar=(0, 5))
-    points = conditions(design, 6, np.random.default_rng(0))
-    pairs = [(p.temperature_kelvin, p.pressure_kbar) for p in points]
-    assert pairs == [(0, 0), (0, 5), (600, 0), (600, 5), (0, 0), (0, 5)]
+def test_a_grid_runs_every_start_at_every_combination():
+    design = GridDesign(temperatures_kelvin=(0, 600), pressures_kbar=(0, 5))
+    corners = [Conditions(t, p) for t in (0, 600) for p in (0, 5)]
+    assert assigned(design, 3) == [(i, corner) for i in range(3) for corner in corners]
+
+
+def test_the_starts_take_the_entries_of_a_list_in_turn():
+    entries = [
+        {"temperature_kelvin": 300},
+        {"temperature_kelvin": 900, "final_temperature_kelvin": 100, "pressure_kbar": 2},
+    ]
+    warm, quench = Conditions(300), Conditions(900, 2, final_temperature_kelvin=100)
+    points = assigned(ListDesign.model_validate({"conditions": entries}), 3)
+    assert points == [(0, warm), (1, quench), (2, warm)]
+    assert not warm.is_ramp and quench.is_ramp
+
+
+def test_a_ramp_takes_all_starts_along():
+    design = RampDesign(temperatures_kelvin=(300, 3000), pressures_kbar=(0, 50))
+    points = assigned(design, 2)
+    assert [i for i, _ in points] == [0, 1]
+    assert points[1][1].at(0.5) == Conditions(1650, 25)
+
+
+def with_molecules(count: int) -> PESData:
+    """Crystals, every second of which is a molecule instead."""
+    dimer = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.3]], cell=[15, 15, 15])
+    rng = np.random.default_rng(0)
+    atoms = []
+    for i in range(count):
+        one = bulk("Cu", cubic=True) if i % 2 else dimer.copy()
+        one.rattle(0.1, rng=rng)
+        atoms.append(one)
+    return PESData.from_atoms(atoms, origin="rattle")
+
+
+def plan_of(known: PESData, **given: object):
+    parameters = ExplorationParameters.model_validate(given)
+    return choose_starts(known, labelled(known), parameters, CAMPAIGN, 1)
+
+
+def test_a_pressure_is_no_target_where_nothing_is_periodic():
+    plan = plan_of(with_molecules(10), n_starts=10)
+    periodic = plan.starts.pbc.any(axis=1)
+    pressures = np.array([point.pressure_kbar for point in plan.conditions])
+    assert (pressures[periodic] != 0).all() and (pressures[~periodic] == 0).all()
+
+
+def test_an_npt_ensemble_leaves_molecules_out(caplog):
+    caplog.set_level("INFO")
+    plan = plan_of(with_molecules(10), n_starts=10, engine={"ensemble": "npt_isotropic"})
+    assert len(plan.starts) == 5 and plan.starts.pbc.all()
+    assert "5 of 10 structures have no periodic axis" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"engine": {"ensemble": "npt_isotropic"}}, r"engine.ensemble = 'npt_isotropic'.*auto"),
+        (
+            {"design": {"type": "grid", "temperatures_kelvin": [300], "pressures_kbar": [5]}},
+            r"exploration.design: a pressure is asked for, but no structure .* periodic axis",
+        ),
+        (
+            {"design": {"type": "ramp", "temperatures_kelvin": [9, 9], "pressures_kbar": [0, 5]}},
+            r"exploration.design: a pressure is asked for",
+        ),
+    ],
+)
+def test_a_pressure_without_any_periodic_axis_is_refused(given, message):
+    molecules = with_molecules(10)[::2]
+    with pytest.raises(InputError, match=message):
+        plan_of(molecules, **given)
+    with pytest.raises(InputError, match=message):  # before they are labelled
+        ExplorationParameters.model_validate(given).refuse_augmented(molecules)
+
+
+def test_a_ramp_of_the_pressure_leaves_molecules_at_their_temperature():
+    ramp = {"type": "ramp", "temperatures_kelvin": [300, 900], "pressures_kbar": [0, 50]}
+    plan = plan_of(with_molecules(2), design=ramp)
+    by_periodicity = dict(zip(plan.starts.pbc[:, 0].tolist(), plan.conditions, strict=True))
+    assert by_periodicity[True] == Conditions(300, 0, 900, 50)
+    assert by_periodicity[False] == Conditions(300, 0, 900)
+
+
+def test_starts_can_be_listed_by_number_or_by_id():
+    augmented = augmented_set()
+    known = labelled(augmented[:60][::-1])
+    stranger = labelled(PESData.from_atoms([bulk("Cu", cubic=True) * 3]))
+    known = PESData.concatenate([known, stranger])
+    parameters = ExplorationParameters(starts=(7, augmented.id[3], stranger.id[0][:12], 7))
+    plan = choose_starts(augmented, known, parameters, CAMPAIGN, 1)
+    wanted = [augmented.id[7], augmented.id[3], stranger.id[0], augmented.id[7]]
+    assert plan.starts.id.tolist() == wanted
+    assert plan.starts.has_labels.all() and len(set(plan.seeds)) == 4
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        (62, r"no structure 62; the augmented set has 62, numbered from 0 to 61"),
+        (-1, r"no structure -1"),
+        (60, r"number 60 is an isolated atom"),
+        (59, r"number 59 .* has no label"),
+        ("zz", r"of 62 structures none has an id that begins with 'zz'"),
+        ("", r"of 62 structures 62 have an id that begins with ''"),
+    ],
+)
+def test_a_start_that_cannot_be_is_named(listed, message):
+    augmented = augmented_set()
+    parameters = ExplorationParameters(starts=(0, listed))
+    with pytest.raises(InputError, match=r"^exploration.starts: .*" + message):
+        choose_starts(augmented, labelled(augmented[:59]), parameters, CAMPAIGN, 1)
+
+
+def test_a_number_out_of_range_is_refused_before_anything_is_labelled():
+    with pytest.raises(InputError, match="there is no structure 70; the augmented set has 62"):
+        ExplorationParameters(starts=(3, 70)).refuse_augmented(augmented_set())
+    ExplorationParameters(starts=(3, 59)).refuse_augmented(augmented_set())
 
 
 def test_the_plan_depends_on_seed_and_iteration_alone():
@@ -135,7 +257,31 @@ def test_the_plan_depends_on_seed_and_iteration_alone():
         ({"duration_ps": 1, "frame_interval_ps": 2}, "leaves no frame"),
         ({"design": {"type": "space_filling", "temperature_range_kelvin": [-1, 5]}}, "from 0 K"),
         ({"design": {"type": "space_filling", "temperature_range": [1, 5]}}, "did you mean"),
-        ({"design": {"type": "list", "temperatures_kelvin": []}}, "temperatures_kelvin"),
+        ({"design": {"type": "grid", "temperatures_kelvin": []}}, "temperatures_kelvin"),
+        ({"design": {"type": "grid", "temperatures_kelvin": [-5]}}, "temperatures_kelvin.*than or"),
+        (
+            {"design": {"type": "list", "conditions": [{"temperature_kelvin": -5}]}},
+            "temperature_kelvin = -5",
+        ),
+        (
+            {"design": {"type": "ramp", "temperatures_kelvin": [0, 0], "pressures_kbar": [0, 9]}},
+            "ramp of the pressure at 0 K",
+        ),
+        (
+            {
+                "engine": {"ensemble": "nvt"},
+                "design": {"type": "grid", "temperatures_kelvin": [9], "pressures_kbar": [1]},
+            },
+            "nothing holds one in ensemble nvt",
+        ),
+        (
+            {
+                "engine": {"ensemble": "nve"},
+                "design": {"type": "ramp", "temperatures_kelvin": [9, 99]},
+            },
+            "nothing is held in ensemble nve",
+        ),
+        ({"watch": {"disagreement": {"every_step": 1}}}, "did you mean 'every_steps'"),
         ({"engine": {"type": "asee"}}, "ase"),
         ({"watch": {"min_covalent_ratios": 1}}, "did you mean 'min_covalent_ratio'"),
     ],

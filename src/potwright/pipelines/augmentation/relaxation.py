@@ -62,14 +62,16 @@ def relax(crystals: list[Atoms], parameters: RelaxationParameters) -> list[Atoms
 
 
 def _relax_one(parameters: RelaxationParameters, crystal: Atoms) -> Atoms:
-    from potwright.dynamics.integrators import relaxation
+    from potwright.dynamics.barostat import Strains
+    from potwright.dynamics.integrators import Relaxation
 
     atoms = crystal.copy()
     committee = load_committee(str(parameters.committee))
     atoms.calc = committee.calculator(calibration={}, device=parameters.device)
-    limit = parameters.max_force_ev_per_angstrom
+    strains = Strains.of("full", 3, np.array(atoms.cell))
+    motion = Relaxation(atoms, strains, 0.0, parameters.max_force_ev_per_angstrom)
     taken = -1  # the first item is the state before any step
-    for taken, _ in enumerate(relaxation(atoms, 3, 0.0, limit, parameters.steps).steps):
+    for taken, _ in enumerate(motion.steps(parameters.steps)):
         if not np.isfinite(atoms.get_forces()).all():
             raise ArithmeticError(f"forces are not finite after {taken} steps")
     atoms.calc = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -22,17 +23,24 @@ def choose_starts(
     campaign: CampaignParameters,
     seed: int,
 ) -> Plan:
-    """Draw labelled augmented structures, 80/10/10 over the splits, and give each a (T, P)."""
+    """Draw labelled augmented structures by their split, or take those listed; design (T, P)."""
     iteration = campaign.iteration_of(labelled_structures.iteration)
     place = ("exploration", iteration)
-    possible = starts.possible_starts(augmented_structures, labelled_structures)
-    chosen = starts.draw_starts(possible, parameters.n_starts, generator(seed, *place))
+    if parameters.starts is None:
+        possible = starts.possible_starts(augmented_structures, labelled_structures)
+        fit = parameters.fit_starts(possible)
+        chosen = starts.draw_starts(fit, parameters.n_starts, generator(seed, *place))
+    else:
+        listed = starts.listed_starts(parameters.starts, augmented_structures, labelled_structures)
+        chosen = parameters.fit_starts(listed)
+    assigned = parameters.design.assign(len(chosen), generator(seed, *place, "design"))
+    of_trajectories = chosen[[i for i, _ in assigned]]
     return Plan(
-        starts=chosen,
-        conditions=design.conditions(
-            parameters.design, len(chosen), generator(seed, *place, "design")
+        starts=of_trajectories,
+        conditions=design.acting(
+            [conditions for _, conditions in assigned], of_trajectories.pbc, parameters.engine
         ),
-        seeds=tuple(derived_seed(seed, *place, "trajectory", i) for i in range(len(chosen))),
+        seeds=tuple(derived_seed(seed, *place, "trajectory", i) for i in range(len(assigned))),
         driver_draw=float(generator(seed, *place, "driver").random()),
         iteration=iteration,
     )
@@ -43,18 +51,23 @@ def run_dynamics(
     exploration_plan: Plan,
     exploration_workspace: Path,
     parameters: ExplorationParameters,
+    calibration_previous: dict[str, Any],
 ) -> list[Explored]:
     """Run the trajectories that the workspace does not hold yet, driven by one member."""
-    return trajectories.run(exploration_plan, committee, exploration_workspace, parameters)
+    return trajectories.run(
+        exploration_plan, committee, exploration_workspace, parameters, calibration_previous
+    )
 
 
 def collect_frames(
     exploration_plan: Plan, trajectories: list[Explored], parameters: ExplorationParameters
 ) -> PESData:
     """Join the frames of all trajectories; each inherits the group and the split of its start."""
-    return frames.collect(exploration_plan, trajectories, parameters.engine.type)
+    return frames.collect(exploration_plan, trajectories, parameters)
 
 
-def exploration_report(exploration_plan: Plan, trajectories: list[Explored]) -> pd.DataFrame:
+def exploration_report(
+    exploration_plan: Plan, trajectories: list[Explored], parameters: ExplorationParameters
+) -> pd.DataFrame:
     """Say of each trajectory where it started, under which conditions, and why it ended."""
-    return frames.table(exploration_plan, trajectories)
+    return frames.table(exploration_plan, trajectories, parameters)

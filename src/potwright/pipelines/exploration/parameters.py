@@ -2,65 +2,94 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import logging
+from typing import Literal, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from potwright.dynamics import (
     AseEngine,
     Collision,
+    DispersionParameters,
     Evaporation,
     FiniteNumbers,
     MDEngineParameters,
+    NoDispersion,
     Schedule,
     Temperature,
     Volume,
     Watch,
 )
+from potwright.errors import InputError
 from potwright.execution import ExecutorParameters, LocalExecutor
 from potwright.parameters import Parameters
+from potwright.pes import PESData
+from potwright.pipelines.exploration.design import (
+    DesignParameters,
+    SpaceFillingDesign,
+    asks_for_pressure,
+)
+from potwright.pipelines.exploration.starts import Listed, ids_of_listed
 
+logger = logging.getLogger(__name__)
 FS_PER_PS = 1000.0
 
 
-class SpaceFillingDesign(Parameters):
-    """Each start gets one point of a Latin hypercube over two ranges.
+class DisagreementParameters(Parameters):
+    """When a trajectory has come to what the committee does not know.
 
     Attributes
     ----------
-    temperature_range_kelvin, pressure_range_kbar
-        Lowest and highest value.
+    enabled
+        Whether all members look at all.
+    every_steps
+        Steps between looks.
+    action
+        The first structure above a ceiling is kept; then the trajectory stops, or continues.
+    times_threshold
+        A ceiling that is not given is this multiple of the threshold of the last calibration.
+    energy_mev_per_atom, forces_mev_per_angstrom, stress_mev_per_angstrom3
+        Ceilings; None: as above.
     """
 
-    type: Literal["space_filling"] = "space_filling"
-    temperature_range_kelvin: tuple[float, float] = (0.0, 1000.0)
-    pressure_range_kbar: tuple[float, float] = (-5.0, 5.0)
+    enabled: bool = False
+    every_steps: int = Field(default=50, ge=1)
+    action: Literal["stop", "continue"] = "stop"
+    times_threshold: float = Field(default=3.0, gt=0)
+    energy_mev_per_atom: float | None = Field(default=None, gt=0)
+    forces_mev_per_angstrom: float | None = Field(default=None, gt=0)
+    stress_mev_per_angstrom3: float | None = Field(default=None, gt=0)
 
-    @model_validator(mode="after")
-    def _ranges_in_order(self) -> Self:
-        low, high = self.temperature_range_kelvin
-        if not 0 <= low <= high:
-            raise ValueError("temperature_range_kelvin is [lowest, highest], from 0 K upwards")
-        if self.pressure_range_kbar[0] > self.pressure_range_kbar[1]:
-            raise ValueError("pressure_range_kbar is [lowest, highest]")
-        return self
+    def by_property(self) -> dict[str, float | None]:
+        """The ceilings of ``energy``, ``forces`` and ``stress``, in their milli-units."""
+        return {
+            "energy": self.energy_mev_per_atom,
+            "forces": self.forces_mev_per_angstrom,
+            "stress": self.stress_mev_per_angstrom3,
+        }
 
 
-class ListDesign(Parameters):
-    """Every combination of the values given; the starts take them in turn.
+class BiasParameters(Parameters):
+    """Dynamics that is drawn to where the committee disagrees; see :mod:`potwright.dynamics.bias`.
 
     Attributes
     ----------
-    temperatures_kelvin, pressures_kbar
-        At least one value each.
+    enabled
+        Whether it is; each step then evaluates all members.
+    depth_mev_per_atom
+        How much energy can be gained.
+    scale_mev_per_atom
+        The disagreement of energies that the pull is largest for; None: the threshold of the last
+        calibration.
+    largest_force_ev_per_angstrom
+        Of the bias, on an atom.
     """
 
-    type: Literal["list"] = "list"
-    temperatures_kelvin: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=1)
-    pressures_kbar: tuple[float, ...] = Field(default=(0.0,), min_length=1)
-
-
-DesignParameters = Annotated[SpaceFillingDesign | ListDesign, Field(discriminator="type")]
+    enabled: bool = False
+    depth_mev_per_atom: float = Field(default=50.0, gt=0)
+    scale_mev_per_atom: float | None = Field(default=None, gt=0)
+    largest_force_ev_per_angstrom: float = Field(default=1.0, gt=0)
 
 
 class WatchParameters(Parameters):
@@ -76,6 +105,8 @@ class WatchParameters(Parameters):
         Volume of a periodic cell over the start's.
     max_neighbour_ratio
         How far an atom may be from its nearest neighbour, over the sum of their covalent radii.
+    disagreement
+        Of the committee.
     """
 
     max_temperature_factor: float | None = Field(default=5.0, gt=0)
@@ -84,9 +115,10 @@ class WatchParameters(Parameters):
     min_volume_ratio: float = Field(default=0.3, ge=0)
     max_volume_ratio: float = Field(default=5.0, gt=1)
     max_neighbour_ratio: float | None = Field(default=3.0, gt=1)
+    disagreement: DisagreementParameters = DisagreementParameters()
 
     def watches(self) -> tuple[Watch, ...]:
-        """The watches that these parameters ask for; cheap ones first."""
+        """The watches that need no committee; cheap ones first."""
         watches: list[Watch] = [FiniteNumbers()]
         if self.max_temperature_factor is not None:
             watches.append(Temperature(self.max_temperature_factor, self.temperature_floor_kelvin))
@@ -104,7 +136,9 @@ class ExplorationParameters(Parameters):
     Attributes
     ----------
     n_starts
-        Trajectories per iteration.
+        Structures that start trajectories, per iteration.
+    starts
+        Those, listed: by number in the augmented set, or by (the beginning of) the id; None: drawn.
     timestep_fs
         Time step.
     duration_ps
@@ -117,29 +151,131 @@ class ExplorationParameters(Parameters):
         Temperatures and pressures.
     engine
         What integrates the equations of motion.
+    dispersion
+        Added to the driving potential, which must not have learnt it.
+    bias
+        What draws trajectories to where the committee disagrees.
     watch
         What stops a trajectory.
     executor
         Where trajectories run.
     device
         For the driving potential.
+    checkpoint_interval_steps
+        How many steps a killed trajectory loses at most.
     """
 
     n_starts: int = Field(default=20, ge=1)
+    starts: tuple[Listed, ...] | None = Field(default=None, min_length=1)
     timestep_fs: float = Field(default=1.0, gt=0)
     duration_ps: float = Field(default=10_000.0, gt=0)
     frame_interval_ps: float = Field(default=1000.0, gt=0)
     thermalisation_ps: float = Field(default=0.0, ge=0)
     design: DesignParameters = SpaceFillingDesign()
     engine: MDEngineParameters = AseEngine()
+    dispersion: DispersionParameters = NoDispersion()
+    bias: BiasParameters = BiasParameters()
     watch: WatchParameters = WatchParameters()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
+    checkpoint_interval_steps: int = Field(default=1000, ge=1)
 
     @model_validator(mode="after")
-    def _schedule_is_possible(self) -> Self:
+    def _is_possible(self) -> Self:
         self.schedule()
+        if self.engine.type == "lammps" and self.engine.native and self.bias.enabled:
+            raise ValueError(
+                "engine.native computes the potential inside LAMMPS, where no bias is; take out "
+                "native, so that the potential drives from outside, or set bias.enabled to false"
+            )
+        points, ensemble = self.design.points(), self.engine.ensemble
+        if ensemble in ("nvt", "langevin", "nve") and any(map(asks_for_pressure, points)):
+            raise ValueError(
+                f"design asks for a pressure, but nothing holds one in ensemble {ensemble}; take "
+                "the pressures out, or use auto or npt_…"
+            )
+        if ensemble == "nve" and any(point.is_ramp for point in points):
+            raise ValueError(
+                "design asks for a ramp, but nothing is held in ensemble nve; use nvt, langevin or "
+                "auto"
+            )
         return self
+
+    def verify(self) -> None:
+        """Find out whether all that runs trajectories is installed.
+
+        Raises
+        ------
+        InputError
+            Saying what is missing, and how to install it.
+        """
+        self.engine.verify()
+        if self.engine.type == "ase":  # LAMMPS has dispersion of its own
+            self.dispersion.calculator()
+
+    def fit_starts(self, possible: PESData) -> PESData:
+        """Those of the structures that can be run in the ensemble.
+
+        Raises
+        ------
+        InputError
+            If there is none, or one that is listed cannot; if dispersion has no parameters for
+            an element.
+        """
+        self.dispersion.verify(possible.species)
+        periodic = np.asarray(possible.pbc.any(axis=1))
+        if not periodic.any():
+            self.refuse_pressure()
+        if periodic.all() or not self.engine.ensemble.startswith("npt"):
+            return possible
+        if self.starts is not None:
+            name = self.starts[int(periodic.argmin())]
+            raise InputError(
+                f"exploration.starts: {name!r} has no periodic axis, along which the pressure of "
+                f"ensemble {self.engine.ensemble} could act; leave it out, or use auto"
+            )
+        logger.info(
+            "%d of %d structures have no periodic axis and start no trajectory in ensemble %s",
+            int((~periodic).sum()),
+            len(possible),
+            self.engine.ensemble,
+        )
+        return possible[periodic]
+
+    def refuse_augmented(self, augmented: PESData) -> None:
+        """Find that an augmented set cannot give the starts, before it is labelled.
+
+        Raises
+        ------
+        InputError
+            If a number in ``starts`` is out of range, or a pressure is asked for where no
+            structure has a periodic axis; if dispersion has no parameters for an element.
+        """
+        self.dispersion.verify(augmented.species)
+        numbers = [name for name in self.starts or () if isinstance(name, int)]
+        ids_of_listed(numbers, augmented)
+        if len(augmented) and not augmented.pbc.any():
+            self.refuse_pressure()
+
+    def refuse_pressure(self) -> None:
+        """Find that somebody asks for a pressure, where nothing is periodic.
+
+        Raises
+        ------
+        InputError
+            Naming the key.
+        """
+        ensemble, way_out = self.engine.ensemble, "set their pbc, or ask for no pressure"
+        if ensemble.startswith("npt"):
+            raise InputError(
+                f"exploration.engine.ensemble = {ensemble!r}: no structure to start from has a "
+                f"periodic axis, along which a pressure could act; {way_out}: auto is NVT there"
+            )
+        if any(map(asks_for_pressure, self.design.points())):
+            raise InputError(
+                "exploration.design: a pressure is asked for, but no structure to start from has a "
+                f"periodic axis, along which it could act; {way_out}"
+            )
 
     def schedule(self) -> Schedule:
         """Steps and frames of each trajectory."""

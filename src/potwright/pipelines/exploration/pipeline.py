@@ -28,7 +28,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 nodes.run_dynamics,
-                ["committee", plan, "exploration_workspace", parameters],
+                ["committee", plan, "exploration_workspace", parameters, "calibration_previous"],
                 "trajectories",
                 name="run_dynamics",
             ),
@@ -40,7 +40,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 nodes.exploration_report,
-                [plan, "trajectories"],
+                [plan, "trajectories", parameters],
                 "exploration_report",
                 name="exploration_report",
             ),

@@ -1,8 +1,9 @@
-"""Which structures trajectories start from: labelled ones, in proportion to the splits."""
+"""Which structures trajectories start from: labelled ones, drawn by their split or listed."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,6 +12,10 @@ from potwright.pes import PESData
 
 logger = logging.getLogger(__name__)
 SHARES = {"training": 0.8, "validation": 0.1, "test": 0.1}
+
+
+Listed = int | str
+"""A structure of the augmented set by its number there, or by the beginning of its id."""
 
 
 def possible_starts(augmented: PESData, labelled: PESData) -> PESData:
@@ -27,8 +32,7 @@ def possible_starts(augmented: PESData, labelled: PESData) -> PESData:
     """
     of_augmented_set = augmented.index_of(labelled.id) >= 0
     first = of_augmented_set | (labelled.iteration == 0)
-    alone = (labelled.n_atoms == 1) & ~labelled.pbc.any(axis=1)
-    fit = first & labelled.has_labels & ~alone & (labelled.origin != "isolated_atom")
+    fit = first & labelled.has_labels & ~_alone(labelled)
     if not fit.any():
         raise InputError(
             f"exploration has no structure to start from: of {len(labelled)} labelled structures "
@@ -37,6 +41,76 @@ def possible_starts(augmented: PESData, labelled: PESData) -> PESData:
             "structures first"
         )
     return labelled[fit]
+
+
+def listed_starts(listed: Sequence[Listed], augmented: PESData, labelled: PESData) -> PESData:
+    """The labelled structures that a user names, in this order.
+
+    Raises
+    ------
+    InputError
+        If there is no such structure, or it cannot be a start.
+    """
+    ids = ids_of_listed(listed, augmented, labelled)
+    place = labelled.index_of(np.array(ids))
+    for name, i, id in zip(listed, place.tolist(), ids, strict=True):
+        if i < 0 or not labelled.has_labels[i]:
+            raise InputError(
+                f"exploration.starts: {_quoted(name)} (structure {id}) has no label, hence no "
+                "place in the split; name one that has"
+            )
+    return labelled[place]
+
+
+def ids_of_listed(
+    listed: Sequence[Listed], augmented: PESData, labelled: PESData | None = None
+) -> list[str]:
+    """The ids of structures that a user names, labelled or not.
+
+    Raises
+    ------
+    InputError
+        If a number is out of range, an id is not found or not unique, or the structure is a lone
+        atom.
+    """
+    known = augmented if labelled is None else PESData.concatenate([augmented, labelled])
+    known = known.drop_duplicates()
+    found = []
+    for name in listed:
+        if isinstance(name, int):
+            if not 0 <= name < len(augmented):
+                numbered = f", numbered from 0 to {len(augmented) - 1}" if len(augmented) else ""
+                raise InputError(
+                    f"exploration.starts: there is no structure {name}; the augmented set has "
+                    f"{len(augmented)}{numbered}"
+                )
+            id = str(augmented.id[name])
+        else:
+            matching = known.id[np.char.startswith(known.id.astype(str), name)].tolist()
+            if len(matching) != 1:
+                raise InputError(
+                    f"exploration.starts: of {len(known)} structures {len(matching) or 'none'} "
+                    f"{'have' if matching else 'has'} an id that begins with {name!r}; "
+                    "labelling_report and exploration_report show ids"
+                )
+            id = str(matching[0])
+        if _alone(known[known.index_of(np.array([id]))])[0]:
+            raise InputError(
+                f"exploration.starts: {_quoted(name)} is an isolated atom, which has nothing to "
+                "explore"
+            )
+        found.append(id)
+    return found
+
+
+def _quoted(name: Listed) -> str:
+    return f"number {name}" if isinstance(name, int) else repr(name)
+
+
+def _alone(pes: PESData) -> np.ndarray:
+    """Which are a single atom that nothing holds, shape (S,)."""
+    single = (pes.n_atoms == 1) & ~pes.pbc.any(axis=1)
+    return single | (pes.origin == "isolated_atom")
 
 
 def draw_starts(possible: PESData, count: int, rng: np.random.Generator) -> PESData:

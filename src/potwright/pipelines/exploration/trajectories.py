@@ -5,30 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ase import Atoms
 
 from potwright.dynamics import (
+    Bias,
     Conditions,
-    Driver,
-    MDEngine,
-    Schedule,
+    Disagreement,
+    Dispersed,
     Trajectory,
     Watch,
     read_trajectory,
-    write_trajectory,
 )
 from potwright.errors import InputError
 from potwright.execution import run_tasks
 from potwright.pes import PESData
+from potwright.pipelines.exploration import biasing, watching
 from potwright.pipelines.exploration.parameters import ExplorationParameters
-from potwright.potentials import Committee, Potential
+from potwright.pipelines.exploration.tasks import Gauge, Task, run_task
+from potwright.potentials import Committee
 
 logger = logging.getLogger(__name__)
-FORMAT = 1  # changes when what is kept, or how it is computed, changes
+FORMAT = 2  # changes when what is kept, or how it is computed, changes
+RETRIES = 5
+"""How often a trajectory whose worker was lost is gone on with: each time it comes further."""
 
 
 @dataclass(frozen=True)
@@ -79,26 +84,23 @@ class Explored:
     driver: int
 
 
-@dataclass(frozen=True)
-class Task:
-    """One trajectory, as a worker gets it."""
+class Guides(NamedTuple):
+    """What the whole committee and the last calibration add: watches, and perhaps a bias."""
 
-    folder: Path
-    index: int
-    start: Atoms
-    potential: Driver
-    conditions: Conditions
-    schedule: Schedule
-    engine: MDEngine
     watches: tuple[Watch, ...]
-    seed: int
-    device: str
+    bias: Bias | None
 
 
 def run(
-    plan: Plan, committee: Committee, workspace: Path, parameters: ExplorationParameters
+    plan: Plan,
+    committee: Committee,
+    workspace: Path,
+    parameters: ExplorationParameters,
+    calibration: Mapping[str, Any],
 ) -> list[Explored]:
     """Run what the workspace does not hold yet; results in the plan's order.
+
+    What was interrupted goes on at its last checkpoint.
 
     Raises
     ------
@@ -106,59 +108,55 @@ def run(
         If not one trajectory could be started.
     """
     driver = plan.driver(len(committee.members))
-    potential = committee.members[driver]
-    folders = [workspace / key for key in keys(plan, potential, parameters)]
-    tasks = [
-        task for task in _tasks(plan, potential, folders, parameters) if not task.folder.exists()
-    ]
-    logger.info(
-        "%d trajectories, driven by member %d%s",
-        len(folders),
-        driver,
-        f"; {len(folders) - len(tasks)} found in the workspace"
-        if len(tasks) < len(folders)
-        else "",
+    guides = Guides(
+        watching.watches(parameters.watch, committee, calibration),
+        biasing.bias_of(parameters.bias, calibration),
     )
+    tasks = _tasks(plan, committee, workspace, parameters, guides)
+    missing = [task for task in tasks if not task.folder.exists()]
+    for task in tasks:
+        if task.folder.exists():  # killed between keeping the one and removing the other
+            shutil.rmtree(task.checkpoint, ignore_errors=True)
+    _announce(tasks, missing, driver)
     failures: dict[int, str] = {}
     for outcome in run_tasks(
-        run_task, tasks, parameters.executor, description="Molecular dynamics"
+        run_task,
+        missing,
+        parameters.executor,
+        description="Molecular dynamics",
+        retries=RETRIES,
+        gauge=Gauge(missing),
     ):
         if outcome.error is not None:
-            failures[tasks[outcome.index].index] = f"{outcome.error.kind}: {outcome.error.message}"
-    _report_failures(failures, len(folders))
+            index = missing[outcome.index].index
+            failures[index] = f"{outcome.error.kind}: {outcome.error.message}"
+    _report_failures(failures, len(tasks))
     return [
-        Explored(None if i in failures else read_trajectory(folder), failures.get(i, ""), driver)
-        for i, folder in enumerate(folders)
+        Explored(
+            None if task.index in failures else read_trajectory(task.folder),
+            failures.get(task.index, ""),
+            driver,
+        )
+        for task in tasks
     ]
 
 
-def run_task(task: Task) -> None:
-    """Run one trajectory and keep it; happens in a worker."""
-    device = task.device
-    if device == "auto":
-        from potwright.potentials.devices import resolve_device
-
-        device = resolve_device(device, task.index)
-    trajectory = task.engine.run_trajectory(
-        task.start,
-        task.potential,
-        task.conditions,
-        task.schedule,
-        seed=task.seed,
-        watches=task.watches,
-        device=device,
-    )
-    write_trajectory(trajectory, task.folder)
-
-
-def keys(plan: Plan, potential: Potential, parameters: ExplorationParameters) -> list[str]:
+def keys(
+    plan: Plan, committee: Committee, parameters: ExplorationParameters, guides: Guides
+) -> list[str]:
     """Names of the plan's trajectories, from all that decides what they are."""
+    spread = [watch for watch in guides.watches if isinstance(watch, Disagreement)]
+    members = committee.members
     common = {
         "format": FORMAT,
-        "potential": _digest(potential.path),
+        "potential": _digest(members[plan.driver(len(members))].path),
         "schedule": asdict(parameters.schedule()),
         "engine": parameters.engine.model_dump(mode="json"),
+        "dispersion": parameters.dispersion.model_dump(mode="json"),
         "watch": parameters.watch.model_dump(mode="json"),
+        "ceilings": [dict(watch.ceilings) for watch in spread],
+        "bias": asdict(guides.bias) if guides.bias else None,
+        "members": [_digest(member.path) for member in members] if spread or guides.bias else [],
     }
     names = []
     for start, conditions, seed in zip(plan.starts.id, plan.conditions, plan.seeds, strict=True):
@@ -169,21 +167,44 @@ def keys(plan: Plan, potential: Potential, parameters: ExplorationParameters) ->
 
 
 def _tasks(
-    plan: Plan, potential: Driver, folders: Sequence[Path], parameters: ExplorationParameters
-) -> Iterable[Task]:
-    for index, atoms in enumerate(plan.starts.to_atoms()):
-        yield Task(
-            folder=folders[index],
+    plan: Plan,
+    committee: Committee,
+    workspace: Path,
+    parameters: ExplorationParameters,
+    guides: Guides,
+) -> list[Task]:
+    """One for each trajectory of the plan."""
+    driver = biasing.driver(committee, plan.driver(len(committee.members)), guides.bias)
+    names = keys(plan, committee, parameters, guides)
+    return [
+        Task(
+            folder=workspace / names[index],
+            checkpoint=workspace / f".{names[index]}.checkpoint",
             index=index,
             start=Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc),
-            potential=potential,
+            potential=Dispersed(driver, parameters.dispersion),
             conditions=plan.conditions[index],
             schedule=parameters.schedule(),
             engine=parameters.engine,
-            watches=parameters.watch.watches(),
+            watches=guides.watches,
             seed=plan.seeds[index],
             device=parameters.device,
+            checkpoint_interval_steps=parameters.checkpoint_interval_steps,
         )
+        for index, atoms in enumerate(plan.starts.to_atoms())
+    ]
+
+
+def _announce(tasks: Sequence[Task], missing: Sequence[Task], driver: int) -> None:
+    interrupted = sum(task.checkpoint.exists() for task in missing)
+    found = len(tasks) - len(missing)
+    logger.info(
+        "%d trajectories, driven by member %d%s%s",
+        len(tasks),
+        driver,
+        f"; {found} found in the workspace" if found else "",
+        f"; {interrupted} go on at their last checkpoint" if interrupted else "",
+    )
 
 
 def _digest(path: Path) -> str:

@@ -1,0 +1,178 @@
+"""Molecular dynamics by LAMMPS: for any potential, one structure at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from ase import Atoms
+from pydantic import Field
+
+from potwright.dynamics import lammps_ensembles
+from potwright.dynamics.dispersion import parts_of
+from potwright.dynamics.engine import Conditions, Driver, Ensemble, Schedule, Trajectory
+from potwright.dynamics.lammps_calculators import LammpsCalculator
+from potwright.dynamics.lammps_library import require_lammps
+from potwright.dynamics.lammps_motion import LammpsMotion
+from potwright.dynamics.lammps_native import NativePotential
+from potwright.dynamics.lammps_simulation import Simulation, species
+from potwright.dynamics.recording import Recording
+from potwright.dynamics.running import Assignment, Setting, run
+from potwright.dynamics.watching import Watch
+from potwright.errors import InputError
+from potwright.parameters import Parameters
+
+if TYPE_CHECKING:
+    from potwright.dynamics.integrators import Motion
+
+SKEWED = 1e-6  # cosine of an angle above which it is no right one
+
+
+class LammpsEngine(Parameters):
+    """LAMMPS's integrators, by the structure's real periodicity.
+
+    NPT with the barostat on the periodic directions (Martyna–Tobias–Klein, ``fix npt``), NVT by
+    stochastic velocity rescaling (``fix temp/csvr``) or Langevin dynamics, NVE by velocity Verlet;
+    at 0 K FIRE moves the atoms, and LAMMPS says the forces.
+
+    Attributes
+    ----------
+    ensemble
+        What is held; see :data:`~potwright.dynamics.engine.Ensemble`.
+    thermostat_time_fs, barostat_time_fs
+        Relaxation times; the inverse of the first is Langevin's friction.
+    relaxation_force_ev_per_angstrom
+        Largest force at which a run at 0 K has arrived.
+    native
+        Pair styles that compute the potential inside LAMMPS. By default it drives from outside,
+        through ``fix external``: any potential in any build of LAMMPS.
+
+    See Also
+    --------
+    AseEngine
+        The same physics, with nothing to install.
+    """
+
+    type: Literal["lammps"] = "lammps"
+    ensemble: Ensemble = "auto"
+    thermostat_time_fs: float = Field(default=100.0, gt=0)
+    barostat_time_fs: float = Field(default=1000.0, gt=0)
+    relaxation_force_ev_per_angstrom: float = Field(default=0.01, gt=0)
+    native: NativePotential | None = None
+
+    def verify(self) -> None:
+        """Refuse, if LAMMPS is not installed."""
+        require_lammps()
+
+    def run_trajectory(
+        self,
+        start: Atoms,
+        potential: Driver,
+        conditions: Conditions,
+        schedule: Schedule,
+        *,
+        seed: int,
+        watches: Sequence[Watch] = (),
+        device: str = "auto",
+        checkpoint: Path | None = None,
+        checkpoint_interval_steps: int = 1000,
+    ) -> Trajectory:
+        """Run one trajectory, or what is left of it; see :class:`~potwright.dynamics.MDEngine`.
+
+        Raises
+        ------
+        InputError
+            If LAMMPS is not installed, or the ensemble, the conditions and the start do not go
+            together.
+        Exception
+            Whatever the calculator raises on ``start`` itself: that is a broken set-up. What it
+            raises later ends the trajectory and is its reason.
+        """
+        require_lammps()
+        with ExitStack() as at_the_end:
+
+            def motion_in(setting: Setting) -> Motion:
+                simulation = self._simulation(setting, potential, device)
+                at_the_end.callback(simulation.close)
+                return self._motion(setting, simulation)
+
+            return run(
+                Assignment(
+                    start,
+                    conditions,
+                    schedule,
+                    seed,
+                    watches,
+                    self.ensemble,
+                    self.model_dump(mode="json"),
+                    checkpoint,
+                    checkpoint_interval_steps,
+                ),
+                motion_in,
+            )
+
+    def _simulation(self, setting: Setting, potential: Driver, device: str) -> Simulation:
+        """The start in LAMMPS, with all that drives it."""
+        recording = setting.recording
+        if setting.strain == "orthorhombic":
+            _refuse_skewed(recording)
+        # always from the start: a box that a checkpoint brings is that of the start, strained
+        atoms = recording.start.copy()
+        atoms.set_momenta(setting.atoms.get_momenta())
+        alone, dispersion = parts_of(potential)
+        numbers = list(species(atoms.numbers))
+        styles = [] if self.native is None else [self.native.pair_style_for(numbers, alone)]
+        added = dispersion.pair_style(numbers)
+        if added is not None:
+            styles.append(added)
+        return Simulation(
+            atoms,
+            recording.frame.pbc,
+            alone.calculator(device=device) if self.native is None else None,
+            styles,
+            reduced=setting.strain != "orthorhombic",
+            timestep_fs=recording.schedule.timestep_fs,
+        )
+
+    def _motion(self, setting: Setting, simulation: Simulation) -> Motion:
+        atoms, recording = setting.atoms, setting.recording
+        directions = recording.frame.periodic_directions
+        if setting.ensemble == "relaxation":
+            from potwright.dynamics import integrators  # ase.md, and with it much of scipy
+            from potwright.dynamics.barostat import Strains
+
+            atoms.calc = LammpsCalculator(simulation)
+            atoms.get_forces()
+            strains = Strains.of(setting.strain, directions, np.array(recording.start.cell))
+            limit = self.relaxation_force_ev_per_angstrom
+            pressure_kbar = recording.conditions.pressure_kbar
+            return integrators.Relaxation(atoms, strains, pressure_kbar, limit)
+        fixes = lammps_ensembles.fixes(
+            setting.ensemble,
+            setting.strain,
+            directions,
+            missing=3 * len(atoms) - setting.freedom,
+            bath=lammps_ensembles.Bath(
+                recording.conditions,
+                self.thermostat_time_fs,
+                self.barostat_time_fs,
+                simulation.bars,
+            ),
+            # noise that has been used is not used again after a kill
+            seed=int(setting.rng.integers(2**31)) + recording.step,
+        )
+        return LammpsMotion(atoms, simulation, fixes, recording.schedule)
+
+
+def _refuse_skewed(recording: Recording) -> None:
+    """LAMMPS stretches the axes of a tilted box independently, but not as one strain."""
+    cell = np.array(recording.start.cell)[recording.frame.pbc]
+    products = cell @ cell.T
+    if np.abs(products - np.diag(np.diag(products))).max() > SKEWED * np.diag(products).max():
+        raise InputError(
+            "ensemble npt_orthorhombic in LAMMPS needs lattice vectors at right angles; use "
+            "npt_isotropic, auto, or the engine ase"
+        )
