@@ -12,10 +12,10 @@ SHARED ?= $(wildcard ../shared/data)
 demo: $(INSTALLED)
 	$(BIN)/kedro campaign run --env demo
 
-# files run side by side, campaigns first, which take longest; threads inside them would only get in
-# each other's way
+# files run side by side, campaigns first, which take longest, one more than there are cores, since
+# many wait; threads inside them would only get in each other's way
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --durations 20 $(if $(SHARED),--shared=$(SHARED))
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder --durations 20 $(if $(SHARED),--shared=$(SHARED))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

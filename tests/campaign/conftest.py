@@ -139,6 +139,7 @@ class WarmKedro:
         self._output = folder / "output.txt"
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("warm_kedro.py"))],
+            env={**os.environ, **ENVIRONMENT},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -98,7 +98,7 @@ class BatchedEvaluator:
                 values.forces[member, atoms] = found.forces
                 values.stress[member, batch] = _voigt(found.stress)
 
-        _refuse_unknown(structures, self.models.species)
+        refuse_unknown(_species(structures), self.models.species)
         self._each(sizes, fill)
         molecules = [i for i, atoms in enumerate(structures) if not atoms.pbc.any()]
         values.stress[:, molecules] = np.nan
@@ -113,7 +113,7 @@ class BatchedEvaluator:
             built = self.models.build([structures[i] for i in batch])
             parts.append((_atoms(batch, offsets), self.models.describe(built)))
 
-        _refuse_unknown(structures, self.models.species)
+        refuse_unknown(_species(structures), self.models.species)
         self._each(sizes, fill)
         width = parts[0][1].shape[1] if parts else 0
         found = np.empty((int(offsets[-1]), width))
@@ -192,10 +192,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _refuse_unknown(structures: Sequence[Atoms], known: frozenset[int]) -> None:
-    present = {int(z) for atoms in structures for z in np.unique(atoms.numbers)}
-    for atoms in structures if present - known else ():
-        refuse_unknown(atoms.numbers, known, f"the committee, asked for {atoms.symbols},")
+def _species(structures: Sequence[Atoms]) -> set[int]:
+    return {int(z) for atoms in structures for z in np.unique(atoms.numbers)}
 
 
 def _extent(structures: Sequence[Atoms]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from potwright.dynamics import (
     AseEngine,
@@ -179,6 +179,11 @@ class ExplorationParameters(Parameters):
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
     checkpoint_interval_steps: int = Field(default=1000, ge=1)
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _ase_by_default(cls, engine: Any) -> Any:
+        return {"type": "ase", **engine} if isinstance(engine, dict) else engine
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
