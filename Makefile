@@ -13,9 +13,10 @@ demo: $(INSTALLED)
 	$(BIN)/kedro campaign run --env demo
 
 # files run side by side, campaigns first, which take longest, one more than there are cores, since
-# many wait; threads inside them would only get in each other's way
+# many wait; threads inside them would only get in each other's way, and hundreds of processes need
+# not compile the package anew where the environment forbids to keep bytecode
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder --durations 20 $(if $(SHARED),--shared=$(SHARED))
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder --durations 20 $(if $(SHARED),--shared=$(SHARED))
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -12,7 +12,7 @@ from pathlib import Path
 import potwright
 from potwright.pes import PESData
 
-STARTS, STEPS, INTERVAL = 3, 500, 100
+STARTS, STEPS, INTERVAL = 3, 200, 40
 SCRIPT = f"""
 import sys
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ if __name__ == "__main__":
     labelled = PESData.from_atoms(crystals, origin="rattle", iteration=1, split="training")
     labelled = labelled.replace(energy=0.0)
     parameters = ExplorationParameters.model_validate(dict(
-        n_starts={STARTS}, duration_ps={STEPS / 1000}, frame_interval_ps=0.05, device="cpu",
+        n_starts={STARTS}, duration_ps={STEPS / 1000}, frame_interval_ps=0.02, device="cpu",
         checkpoint_interval_steps={INTERVAL}, executor=LocalExecutor(workers=1),
         engine=dict(ensemble="nvt"),
     ))
