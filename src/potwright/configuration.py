@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,8 +46,22 @@ class ConfigLoader(OmegaConfigLoader):
     """Kedro's loader, for blocks that have a ``type``.
 
     An overlay that sets one key of a block keeps the others. An overlay that names another type
-    begins the block anew: the keys of the first type mean nothing to the second.
+    begins the block anew: the keys of the first type mean nothing to the second. Files are read
+    once: Kedro asks a dozen times in a run, which takes longer than all else at its start.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        self._read: dict[tuple[str, str, str], dict[str, Any]] = {}
+        super().__init__(*args, **kwargs)
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        """The configuration of a kind, a copy of one's own."""
+        if key in self:  # set from outside
+            return super().__getitem__(key)
+        place = (key, repr(self.env), repr(self.runtime_params))
+        if place not in self._read:
+            self._read[place] = super().__getitem__(key)
+        return deepcopy(self._read[place])
 
     @staticmethod
     def _soft_merge(
