@@ -117,3 +117,14 @@ def test_a_mistake_is_named_by_its_whole_key_with_what_is_allowed(tmp_path, mist
 def test_the_shipped_configuration_is_valid(env):
     loader = ConfigLoader(str(CONF), env=env, **settings.CONFIG_LOADER_ARGS)
     ProjectParameters.model_validate(loader["parameters"])
+
+
+def test_files_are_read_once_and_what_is_changed_is_ones_own(monkeypatch):
+    loader = ConfigLoader(str(CONF), env="demo", **settings.CONFIG_LOADER_ARGS)
+    seed = loader["parameters"]["seed"]
+    loader["parameters"]["seed"] = seed + 1
+    monkeypatch.setattr(loader, "_read_raw_config", lambda key: pytest.fail("read again"))
+    assert loader["parameters"]["seed"] == seed
+    monkeypatch.undo()
+    loader.runtime_params = {"seed": 7}
+    assert loader["parameters"]["seed"] == 7

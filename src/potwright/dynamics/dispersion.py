@@ -18,6 +18,7 @@ from potwright.dynamics.engine import Driver
 from potwright.dynamics.lammps_pairs import PairStyle
 from potwright.errors import InputError
 from potwright.parameters import Parameters
+from potwright.potentials.species import in_symbols
 
 LARGEST_D3_NUMBER = 94
 Functional = Literal["pbe", "pbesol", "revpbe", "rpbe", "blyp", "tpss", "pbe0", "b3lyp", "hse06"]
@@ -114,12 +115,11 @@ class D3Dispersion(Parameters):
 
     def verify(self, species: Iterable[int]) -> None:
         """Refuse what lies beyond plutonium."""
-        unknown = sorted({int(z) for z in species if not 0 < z <= LARGEST_D3_NUMBER})
+        unknown = {int(z) for z in species if not 0 < z <= LARGEST_D3_NUMBER}
         if unknown:
-            names = ", ".join(chemical_symbols[z] for z in unknown)
             raise InputError(
                 f"dispersion.type = 'd3': D3 has parameters for H to Pu, and none for "
-                f"{names}; use none"
+                f"{in_symbols(unknown)}; use none"
             )
 
     def calculator(self) -> Any:

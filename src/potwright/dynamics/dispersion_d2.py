@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator, all_changes
-from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from potwright.errors import InputError
 from potwright.geometry import complete_cell
+from potwright.potentials.species import in_symbols
 
 # C6 in Ry·Bohr⁶ and radius in Bohr of elements 1 to 54: Grimme's table 1 (there in J·nm⁶/mol and
 # Å), in the units and with the digits of Quantum ESPRESSO, whose D2 this then is.
@@ -48,12 +48,11 @@ def refuse_unknown(species: Iterable[int]) -> None:
     InputError
         Naming them.
     """
-    unknown = sorted({int(z) for z in species if not 0 < z < len(C6)})
+    unknown = {int(z) for z in species if not 0 < z < len(C6)}
     if unknown:
-        names = ", ".join(chemical_symbols[z] for z in unknown)
         raise InputError(
             "dispersion.type = 'd2': Grimme's D2 has parameters for H to Xe, and none for "
-            f"{names}; use d3, which has them up to Pu, or none"
+            f"{in_symbols(unknown)}; use d3, which has them up to Pu, or none"
         )
 
 
