@@ -8,31 +8,20 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from ase import Atoms, units
-from pydantic import Field
 
-from potwright.dynamics.engine import Conditions, Driver, Ensemble, Schedule, Trajectory
-from potwright.dynamics.running import Assignment, Setting, run
+from potwright.dynamics.engine import Conditions, Driver, Schedule, Trajectory
+from potwright.dynamics.running import Assignment, EngineParameters, Setting, run
 from potwright.dynamics.watching import Watch
-from potwright.parameters import Parameters
 
 if TYPE_CHECKING:
     from potwright.dynamics.integrators import Motion
 
 
-class AseEngine(Parameters):
+class AseEngine(EngineParameters):
     """ASE's integrators, by the structure's real periodicity.
 
     NPT with the barostat on the periodic directions (Martyna–Tobias–Klein), NVT by stochastic
     velocity rescaling or Langevin dynamics, NVE by velocity Verlet; at 0 K FIRE.
-
-    Attributes
-    ----------
-    ensemble
-        What is held; see :data:`~potwright.dynamics.engine.Ensemble`.
-    thermostat_time_fs, barostat_time_fs
-        Relaxation times; the inverse of the first is Langevin's friction.
-    relaxation_force_ev_per_angstrom
-        Largest force at which a run at 0 K has arrived.
 
     Examples
     --------
@@ -44,10 +33,6 @@ class AseEngine(Parameters):
     """
 
     type: Literal["ase"] = "ase"
-    ensemble: Ensemble = "auto"
-    thermostat_time_fs: float = Field(default=100.0, gt=0)
-    barostat_time_fs: float = Field(default=1000.0, gt=0)
-    relaxation_force_ev_per_angstrom: float = Field(default=0.01, gt=0)
 
     def verify(self) -> None:
         """Nothing is needed but ASE."""
@@ -88,8 +73,7 @@ class AseEngine(Parameters):
                 schedule,
                 seed,
                 watches,
-                self.ensemble,
-                self.model_dump(mode="json"),
+                self,
                 checkpoint,
                 checkpoint_interval_steps,
             ),

@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from ase import Atoms
-from pydantic import Field
 
 from potwright.dynamics import lammps_ensembles
 from potwright.dynamics.dispersion import parts_of
-from potwright.dynamics.engine import Conditions, Driver, Ensemble, Schedule, Trajectory
+from potwright.dynamics.engine import Conditions, Driver, Schedule, Trajectory
 from potwright.dynamics.lammps_calculators import LammpsCalculator
 from potwright.dynamics.lammps_library import require_lammps
 from potwright.dynamics.lammps_motion import LammpsMotion
 from potwright.dynamics.lammps_native import NativePotential
 from potwright.dynamics.lammps_simulation import Simulation, species
 from potwright.dynamics.recording import Recording
-from potwright.dynamics.running import Assignment, Setting, run
+from potwright.dynamics.running import Assignment, EngineParameters, Setting, run
 from potwright.dynamics.watching import Watch
 from potwright.errors import InputError
-from potwright.parameters import Parameters
 
 if TYPE_CHECKING:
     from potwright.dynamics.integrators import Motion
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 SKEWED = 1e-6  # cosine of an angle above which it is no right one
 
 
-class LammpsEngine(Parameters):
+class LammpsEngine(EngineParameters):
     """LAMMPS's integrators, by the structure's real periodicity.
 
     NPT with the barostat on the periodic directions (Martyna–Tobias–Klein, ``fix npt``), NVT by
@@ -40,12 +38,6 @@ class LammpsEngine(Parameters):
 
     Attributes
     ----------
-    ensemble
-        What is held; see :data:`~potwright.dynamics.engine.Ensemble`.
-    thermostat_time_fs, barostat_time_fs
-        Relaxation times; the inverse of the first is Langevin's friction.
-    relaxation_force_ev_per_angstrom
-        Largest force at which a run at 0 K has arrived.
     native
         Pair styles that compute the potential inside LAMMPS. By default it drives from outside,
         through ``fix external``: any potential in any build of LAMMPS.
@@ -57,10 +49,6 @@ class LammpsEngine(Parameters):
     """
 
     type: Literal["lammps"] = "lammps"
-    ensemble: Ensemble = "auto"
-    thermostat_time_fs: float = Field(default=100.0, gt=0)
-    barostat_time_fs: float = Field(default=1000.0, gt=0)
-    relaxation_force_ev_per_angstrom: float = Field(default=0.01, gt=0)
     native: NativePotential | None = None
 
     def verify(self) -> None:
@@ -106,8 +94,7 @@ class LammpsEngine(Parameters):
                     schedule,
                     seed,
                     watches,
-                    self.ensemble,
-                    self.model_dump(mode="json"),
+                    self,
                     checkpoint,
                     checkpoint_interval_steps,
                 ),

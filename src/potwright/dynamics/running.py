@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import CalculatorError
+from pydantic import Field
 
 from potwright.dynamics.checkpoints import Checkpoint
 from potwright.dynamics.engine import (
@@ -35,6 +36,7 @@ from potwright.dynamics.momenta import (
 )
 from potwright.dynamics.recording import Measured, Recording, minimum_reached
 from potwright.dynamics.watching import Watch
+from potwright.parameters import Parameters
 from potwright.pes import PESData
 
 if TYPE_CHECKING:
@@ -42,6 +44,25 @@ if TYPE_CHECKING:
 
 # What calculators and neighbour lists raise on a structure that has flown apart
 ENDINGS = (CalculatorError, ArithmeticError, LookupError, ValueError, RuntimeError, MemoryError)
+
+
+class EngineParameters(Parameters):
+    """What every engine is told in the same words.
+
+    Attributes
+    ----------
+    ensemble
+        What is held; see :data:`~potwright.dynamics.engine.Ensemble`.
+    thermostat_time_fs, barostat_time_fs
+        Relaxation times; the inverse of the first is Langevin's friction.
+    relaxation_force_ev_per_angstrom
+        Largest force at which a run at 0 K has arrived.
+    """
+
+    ensemble: Ensemble = "auto"
+    thermostat_time_fs: float = Field(default=100.0, gt=0)
+    barostat_time_fs: float = Field(default=1000.0, gt=0)
+    relaxation_force_ev_per_angstrom: float = Field(default=0.01, gt=0)
 
 
 @dataclass(frozen=True)
@@ -54,10 +75,8 @@ class Assignment:
         Its ``pbc`` is the truth.
     conditions, schedule, seed, watches
         As for :class:`~potwright.dynamics.engine.MDEngine`.
-    asked
-        The ensemble that is asked for.
     engine
-        All parameters of the engine, as JSON knows them.
+        All that the engine was told.
     checkpoint, checkpoint_interval_steps
         As for :class:`~potwright.dynamics.engine.MDEngine`.
     """
@@ -67,8 +86,7 @@ class Assignment:
     schedule: Schedule
     seed: int
     watches: Sequence[Watch]
-    asked: Ensemble
-    engine: dict[str, Any]
+    engine: EngineParameters
     checkpoint: Path | None
     checkpoint_interval_steps: int
 
@@ -77,7 +95,7 @@ class Assignment:
         if self.checkpoint is None:
             return None
         identity = {
-            "engine": self.engine,
+            "engine": self.engine.model_dump(mode="json"),
             "start": PESData.from_atoms([self.start], labels="none").id[0],
             "conditions": asdict(self.conditions),
             "schedule": asdict(self.schedule),
@@ -89,7 +107,7 @@ class Assignment:
     def initial_kelvin(self) -> float:
         """Of the momenta: a ramp from 0 K begins a little above."""
         kelvin = self.conditions.temperature_kelvin
-        if self.asked == "nve" or self.conditions.is_relaxation:
+        if self.engine.ensemble == "nve" or self.conditions.is_relaxation:
             return kelvin
         return max(kelvin, COLDEST_THERMOSTAT_KELVIN)
 
@@ -139,7 +157,7 @@ def run(assignment: Assignment, motion_in: Callable[[Setting], Motion]) -> Traje
     begin = time.perf_counter()
     conditions = assignment.conditions
     frame = EngineFrame.of(assignment.start)
-    ensemble = ensemble_of(assignment.asked, frame.pbc, conditions)
+    ensemble = ensemble_of(assignment.engine.ensemble, frame.pbc, conditions)
     rng = np.random.default_rng(assignment.seed)
     atoms = frame.enter(assignment.start)
     recording = Recording(frame, atoms.copy(), conditions, assignment.schedule, assignment.watches)
@@ -151,7 +169,7 @@ def run(assignment: Assignment, motion_in: Callable[[Setting], Motion]) -> Traje
         recording.restore(saved[0]["recording"], saved[1])
         begin -= saved[0]["seconds"]
     freedom = 3 * len(atoms) if ensemble == "langevin" else degrees_of_freedom(recording.start)
-    strain = strain_of(assignment.asked, frame.pbc)
+    strain = strain_of(assignment.engine.ensemble, frame.pbc)
     motion = motion_in(Setting(ensemble, strain, atoms, recording, freedom, rng))
     if saved:
         motion.restore(saved[0]["motion"])
