@@ -22,6 +22,7 @@ import potwright
 from potwright.errors import InputError
 from potwright.execution import DaskExecutor, Outcome, run_tasks
 from potwright.execution import dask as dask_module
+from potwright.execution.dask_pool import DaskPool
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -135,6 +136,26 @@ def test_a_running_scheduler_is_used_and_left_as_it_was(running):
         running.processes[0].kill()
         with pytest.raises(InputError, match="scheduler is gone"):
             next(outcomes)
+
+
+def test_a_value_outlives_a_worker_that_dies_before_anybody_asked(monkeypatch):
+    """Dask says finished, and then lost; the value is in the ledger."""
+    settle, statuses = DaskPool._settle, []
+
+    def settle_late(pool, promise, future):
+        if not statuses:
+            (pid,) = pool._client.run(os.getpid).values()
+            os.kill(pid, signal.SIGKILL)
+            until = time.monotonic() + 30
+            while future.status == "finished" and time.monotonic() < until:
+                time.sleep(0.001)
+        statuses.append(future.status)
+        settle(pool, promise, future)
+
+    monkeypatch.setattr(DaskPool, "_settle", settle_late)
+    (outcome,) = run_tasks(abs, [-7], DaskExecutor(workers=1), description="test")
+    assert (outcome.value, outcome.error) == (7, None)
+    assert statuses == ["lost"]
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nobody.invalid:8786", "tcp://"])

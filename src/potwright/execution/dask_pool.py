@@ -184,7 +184,7 @@ class DaskPool:
     def _settle(self, promise: Future[bytes], future: distributed.Future) -> None:
         """Pass a result on and forget it; called in a thread of Dask's."""
         try:
-            if future.status == "finished":
+            if future.status in ("finished", "lost"):  # lost by its worker, which died since
                 value, worker = _ask(self._client, TAKE, key=future.key)
                 if value is None:
                     self._detective.submit(self._investigate, promise, worker)
