@@ -1,0 +1,22 @@
+"""Parameters of the reporting pipeline."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from potwright.parameters import Parameters
+
+
+class MapParameters(Parameters):
+    """A map of the data by one kind of descriptor."""
+
+    enabled: bool = True
+    max_structures: int = Field(default=400, ge=2)
+
+
+class ReportingParameters(Parameters):
+    """What is drawn, and of how much."""
+
+    enabled: bool = True
+    max_points: int = Field(default=1000, ge=10)
+    descriptor_map: MapParameters = MapParameters()
