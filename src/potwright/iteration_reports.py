@@ -72,13 +72,11 @@ def read_reports(folder: Path, until: str | None = None) -> list[IterationReport
 
 def _read(folder: Path, number: int, record: dict[str, Any]) -> IterationReports:
     version = record["run_id"]
-    paths = {n: folder / f"{n}.csv" / version / f"{n}.csv" for n in TABLES}
-    documents = {n: folder / f"{n}.json" / version / f"{n}.json" for n in DOCUMENTS}
-    return IterationReports(
-        folder.name,
-        number,
-        version,
-        record,
-        **{n: pd.read_csv(p) if p.is_file() else pd.DataFrame() for n, p in paths.items()},
-        **{n: json.loads(p.read_text()) if p.is_file() else {} for n, p in documents.items()},
-    )
+    found: dict[str, Any] = {}
+    for name in TABLES:
+        path = folder / f"{name}.csv" / version / f"{name}.csv"
+        found[name] = pd.read_csv(path) if path.is_file() else pd.DataFrame()
+    for name in DOCUMENTS:
+        path = folder / f"{name}.json" / version / f"{name}.json"
+        found[name] = json.loads(path.read_text()) if path.is_file() else {}
+    return IterationReports(folder.name, number, version, record, **found)

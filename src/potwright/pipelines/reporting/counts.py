@@ -38,18 +38,10 @@ def draw_selection(history: Sequence[IterationReports], selected: PESData) -> st
         _bar(figure, numbers, [verdict[name] for verdict in verdicts], name, colour)
     reasons = pd.Series([info.get("reason", "") for info in selected.info], dtype=str)
     counted = reasons.value_counts().sort_index()
-    figure.add_bar(
-        y=counted.index.tolist(),
-        x=counted.tolist(),
-        orientation="h",
-        marker={"color": style.BLUE},
-        showlegend=False,
-        row=1,
-        col=2,
-    )
+    bars = {"marker": {"color": style.BLUE}, "row": 1, "col": 2}
+    style.named_bars(figure, counted.index.tolist(), counted.tolist(), **bars)
     figure.update_layout(barmode="group")
     _by_iteration(figure, numbers)
-    figure.update_yaxes(automargin=True, row=1, col=2)
     figure.update_xaxes(title_text="frames", row=1, col=2)
     return style.finished(figure)
 
@@ -63,14 +55,22 @@ def draw_labelling(history: Sequence[IterationReports]) -> style.Figure:
     numbers = list(tables)
     for status, colour in STATUS.items():
         count = [int(t["status"].str.startswith(status).sum()) for t in tables.values()]
-        _bar(figure, numbers, count, status, colour)
+        _bar(figure, numbers, count, status, colour, group="candidates")
     origins = sorted(set().union(*(t["origin"] for t in tables.values())))
     for k, origin in enumerate(origins):
         seconds = [
             float(t.loc[(t["origin"] == origin) & (t["status"] != "from store"), "seconds"].sum())
             for t in tables.values()
         ]
-        _bar(figure, numbers, style.numbers(seconds), origin, _colour(k), col=2, group="origin")
+        _bar(
+            figure,
+            numbers,
+            style.numbers(seconds),
+            origin,
+            _colour(k),
+            col=2,
+            group="time, by origin",
+        )
     figure.update_layout(barmode="stack")
     _by_iteration(figure, numbers, cols=(1, 2))
     return style.finished(figure)
@@ -126,18 +126,16 @@ def draw_timings(history: Sequence[IterationReports]) -> style.Figure:
         _bar(figure, numbers, style.numbers(seconds), stage, _colour(k))
     nodes = timed[-1].record["nodes"]
     slowest = sorted(nodes, key=lambda name: nodes[name]["seconds"])[-10:]
-    figure.add_bar(
-        y=[name.replace("_", " ") for name in slowest],
-        x=style.numbers([nodes[name]["seconds"] for name in slowest]),
-        orientation="h",
+    style.named_bars(
+        figure,
+        [name.replace("_", " ") for name in slowest],
+        [nodes[name]["seconds"] for name in slowest],
         marker={"color": [_colour(_place(nodes[name]["stage"])) for name in slowest]},
-        showlegend=False,
         row=1,
         col=2,
     )
     figure.update_layout(barmode="stack")
     _by_iteration(figure, numbers)
-    figure.update_yaxes(automargin=True, row=1, col=2)
     return style.finished(figure)
 
 
@@ -164,7 +162,8 @@ def _bar(
         x=numbers,
         y=values,
         name=name,
-        legendgroup=group + name,
+        legendgroup=group or name,
+        legendgrouptitle={"text": group} if group else None,
         marker={"color": colour},
         row=1,
         col=col,

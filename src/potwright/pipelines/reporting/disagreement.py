@@ -53,7 +53,7 @@ def draw_disagreement(
     evidence = structure_evidence(sources | held_out_source(predictions, labelled, record))
     heads = [f"{name}, {WRITTEN_UNITS[name]}" for name in PROPERTIES] * len(ROWS)
     figure = style.panels(len(ROWS), len(PROPERTIES), heads)
-    shown = total = 0
+    shown = total = outside = 0
     for col, name in enumerate(PROPERTIES, start=1):
         entry = calibration["properties"][name]
         for row, kind in enumerate(ROWS, start=1):
@@ -63,9 +63,14 @@ def draw_disagreement(
             for trace in _points(chosen, legend=row == col == 1):
                 figure.add_trace(trace, row, col)
             _lines(figure, table, entry, kind, (row, col))
-            figure.update_xaxes(title_text=ROWS[kind][0], type="log", row=row, col=col)
-            figure.update_yaxes(title_text="D, disagreement", type="log", row=row, col=col)
-    return style.finished(figure, style.thinning_remark(shown, total, "points"))
+            (x, left), (y, below) = (style.logarithmic(table[axis].to_numpy()) for axis in "xy")
+            outside += max(left, below)
+            figure.update_xaxes(title_text=ROWS[kind][0], **x, row=row, col=col)
+            figure.update_yaxes(title_text="D, disagreement", **y, row=row, col=col)
+    remarks = [style.thinning_remark(shown, total, "points")]
+    if outside:
+        remarks.append(f"At least {outside} points are too small for the axes, and not to be seen.")
+    return style.finished(figure, " ".join(filter(None, remarks)))
 
 
 def _table(evidence: pd.DataFrame, name: str, kind: str) -> pd.DataFrame:

@@ -6,13 +6,27 @@ Each makes one figure. What an iteration has not come to is empty, and the figur
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
+from potwright.descriptors import sorep
+from potwright.descriptors.storage import kept
 from potwright.iteration_reports import IterationReports
 from potwright.pes import PESData
-from potwright.pipelines.reporting import counts, disagreement, learning_curves, page, parity
+from potwright.pipelines.reporting import (
+    counts,
+    disagreement,
+    learning_curves,
+    page,
+    parity,
+    style,
+)
+from potwright.pipelines.reporting import maps as mapping
 from potwright.pipelines.reporting import threshold_maps as maps
 from potwright.pipelines.reporting.parameters import ReportingParameters
 from potwright.pipelines.reporting.style import Figure
@@ -27,6 +41,14 @@ class DescribedCommittee(Protocol):
     @property
     def record(self) -> Mapping[str, Any]:
         """What is known of it, such as what its members were trained on."""
+        ...
+
+    def __len__(self) -> int:
+        """How many members it has."""
+        ...
+
+    def descriptors(self, pes: PESData) -> np.ndarray:
+        """Invariant descriptors of all atoms of ``pes``, in its order."""
         ...
 
 
@@ -65,6 +87,43 @@ def draw_disagreement(
 def draw_threshold_maps(threshold_maps: pd.DataFrame) -> Figure:
     """Draw what thresholds on disagreement find and miss."""
     return maps.draw_threshold_maps(threshold_maps)
+
+
+def draw_descriptor_map(
+    committee: DescribedCommittee,
+    labelled_structures: PESData,
+    parameters: ReportingParameters,
+    seed: int,
+) -> Figure:
+    """Map the labelled structures by the committee's own descriptors."""
+    settings = parameters.descriptor_map
+    if not settings.enabled:
+        return style.nothing("Switched off (reporting.descriptor_map.enabled).")
+    if not len(committee):
+        return style.nothing("There is no committee yet.")
+
+    def describe(pes: PESData) -> np.ndarray:
+        return mapping.mean_over_atoms(committee.descriptors(pes), pes.offsets)
+
+    return mapping.draw_map(labelled_structures, settings.max_structures, seed, describe)
+
+
+def draw_sorep_map(
+    labelled_structures: PESData, workspace: Path, parameters: ReportingParameters, seed: int
+) -> Figure:
+    """Map the labelled structures by the kinetic SOREP."""
+    settings = parameters.sorep_map
+    if not settings.enabled:
+        return style.nothing("Switched off (reporting.sorep_map.enabled).")
+    if find_spec("pyscf") is None:
+        return style.nothing("It needs PySCF: pip install potwright[sorep].")
+    length = sorep.Spectrum().points
+
+    def describe(pes: PESData) -> np.ndarray:
+        computed = partial(sorep.kinetic_sorep, executor=settings.executor)
+        return kept(workspace / "kinetic_sorep.npz", pes, computed, length)
+
+    return mapping.draw_map(labelled_structures, settings.max_structures, seed, describe)
 
 
 def draw_selection(history: History, selected_structures: PESData) -> Figure:

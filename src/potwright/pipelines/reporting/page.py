@@ -35,7 +35,8 @@ SECTIONS = {
         "Structures that no member was trained on. The solid line is the calibration D = a·ε, "
         "dashed lines are the tolerated error and the threshold on D that follows from it. The "
         "upper row rises even where D knows nothing, since ε² = D² + b²; believe D as far as it "
-        "follows b, the error of the committee mean, in the lower row.",
+        "follows b, the error of the committee mean, in the lower row. TPR and PPV in the table "
+        "are those of the threshold that was in force when the audit sample was drawn.",
     ),
     "threshold_rates": (
         "What thresholds find and miss",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from potwright.execution import LocalExecutor
 from potwright.parameters import Parameters
 
 
@@ -14,9 +15,17 @@ class MapParameters(Parameters):
     max_structures: int = Field(default=400, ge=2)
 
 
+class SorepMapParameters(MapParameters):
+    """A map by the kinetic SOREP, which costs up to a second a structure."""
+
+    max_structures: int = Field(default=200, ge=2)
+    executor: LocalExecutor = LocalExecutor()
+
+
 class ReportingParameters(Parameters):
     """What is drawn, and of how much."""
 
     enabled: bool = True
     max_points: int = Field(default=1000, ge=10)
     descriptor_map: MapParameters = MapParameters()
+    sorep_map: SorepMapParameters = SorepMapParameters()

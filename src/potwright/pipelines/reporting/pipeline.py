@@ -48,6 +48,18 @@ def create_pipeline(**_: Any) -> Pipeline:
             "threshold_rates_figure",
             name="draw_threshold_maps",
         ),
+        "descriptor_map": Node(
+            nodes.draw_descriptor_map,
+            ["committee", labelled, reporting, "params:seed"],
+            "descriptor_map_figure",
+            name="draw_descriptor_map",
+        ),
+        "sorep_map": Node(
+            nodes.draw_sorep_map,
+            [labelled, "reporting_workspace", reporting, "params:seed"],
+            "sorep_map_figure",
+            name="draw_sorep_map",
+        ),
         "selection": Node(
             nodes.draw_selection,
             [history, "selected_structures"],

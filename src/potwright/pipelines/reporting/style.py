@@ -27,7 +27,9 @@ SETS = {
     "audit": PURPLE,
 }
 SIGNIFICANT_DIGITS = 5
-PANEL_HEIGHT, MARGIN_HEIGHT = 300, 110
+PANEL_HEIGHT, MARGIN_HEIGHT = 300, 105
+DECADES = 2.5
+"""A logarithmic axis reaches so far below what is typical."""
 Figure = dict[str, Any]
 
 
@@ -61,7 +63,7 @@ def panels(rows: int, cols: int, titles: Sequence[str], *, by_column: bool = Fal
         template="plotly_white",
         font={"family": "system-ui, sans-serif", "size": 13, "color": BLACK},
         height=rows * PANEL_HEIGHT + MARGIN_HEIGHT,
-        margin={"l": 60, "r": 15, "t": 75, "b": 50},
+        margin={"l": 60, "r": 15, "t": 65, "b": 50},
         legend={"orientation": "h", "x": 0, "yref": "container", "y": 1, "yanchor": "top"},
         meta={"panels": [names[k] for k in order.ravel().tolist()]},
     )
@@ -91,6 +93,42 @@ def numbers(values: Any) -> list[float | None]:
         float(f"{value:.{SIGNIFICANT_DIGITS}g}") if np.isfinite(value) else None
         for value in np.asarray(values, dtype=float).ravel().tolist()
     ]
+
+
+def logarithmic(values: np.ndarray) -> tuple[dict[str, Any], int]:
+    """A logarithmic axis for positive values, and how many lie below its beginning.
+
+    A structure whose forces vanish by symmetry would squeeze all others into a corner.
+    """
+    found = values[np.isfinite(values) & (values > 0)]
+    if not len(found):
+        return {"type": "log"}, 0
+    low = max(float(found.min()), float(np.median(found)) / 10**DECADES)
+    high = float(found.max())
+    ends = [float(np.log10(low / 1.3)), float(np.log10(high * 1.3))]
+    ticks = "D2" if ends[1] - ends[0] < 2 else 1
+    return {"type": "log", "range": ends, "dtick": ticks}, int((found < low).sum())
+
+
+def named_bars(figure: Any, names: Sequence[str], values: Sequence[float], **settings: Any) -> None:
+    """Horizontal bars with their names and values written into or beside them."""
+    place = {key: settings.pop(key) for key in ("row", "col")}
+    texts = [f"{name}: {value:.4g}" for name, value in zip(names, values, strict=True)]
+    figure.add_bar(
+        y=list(names),
+        x=list(values),
+        text=texts,
+        textposition="auto",
+        insidetextanchor="start",
+        textangle=0,
+        orientation="h",
+        showlegend=False,
+        cliponaxis=False,
+        hoverinfo="skip",
+        **settings,
+        **place,
+    )
+    figure.update_yaxes(showticklabels=False, ticks="", **place)
 
 
 def thinned(importance: np.ndarray, most: int) -> np.ndarray:

@@ -157,15 +157,18 @@ def _provenance(reports: IterationReports) -> Table:
         ["git commit", commit],
         ["seed", str(record.get("parameters", {}).get("seed", NOTHING))],
         ["packages", ", ".join(f"{n} {v}" for n, v in record.get("packages", {}).items())],
-        *(
-            [f"{what} versions", "; ".join(f"{n}: {v}" for n, v in sorted(versions.items()))]
-            for what, versions in (
-                ("loaded", record.get("loaded", {})),
-                ("saved", record.get("saved", {})),
-            )
-        ),
+        *_versions("loaded", record.get("loaded", {})),
+        *_versions("saved", record.get("saved", {})),
     ]
     return {"heads": [], "rows": [[str(cell) for cell in row] for row in rows]}
+
+
+def _versions(what: str, versions: dict[str, str]) -> list[list[str]]:
+    """Which datasets are of which version."""
+    return [
+        [f"{what} of {version}", ", ".join(sorted(n for n, v in versions.items() if v == version))]
+        for version in sorted(set(versions.values()))
+    ]
 
 
 def _row(metrics: pd.DataFrame, which: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pandas as pd
 from potwright.pipelines.reporting import style
 from potwright.uncertainty.measurement import WRITTEN_UNITS
 
+COLOURBAR = {"thickness": 12, "lenmode": "pixels", "len": 250, "y": 1, "yanchor": "top"}
 RATES = {"true_positive_rate": "TPR", "positive_predictive_value": "PPV"}
 
 
@@ -35,9 +36,9 @@ def draw_threshold_maps(maps: pd.DataFrame) -> style.Figure:
                 part = maps[(maps["members"] == size) & (maps["property"] == name)]
                 for trace in _traces(part, rate, visible=bool(size == sizes[-1])):
                     figure.add_trace(trace, row=row, col=col)
-    figure.update_xaxes(title_text="τ, threshold on D", type="log")
-    figure.update_yaxes(title_text="ε_thr, tolerated error", type="log")
-    colours = {"colorscale": "Viridis", "cmin": 0, "cmax": 1, "colorbar": {"thickness": 12}}
+    figure.update_xaxes(title_text="τ, threshold on D", type="log", dtick="D2")
+    figure.update_yaxes(title_text="ε_thr, tolerated error", type="log", dtick="D2")
+    colours = {"colorscale": "Viridis", "cmin": 0, "cmax": 1, "colorbar": COLOURBAR}
     figure.update_layout(coloraxis=colours, updatemenus=[_menu(sizes, len(figure.data))])
     return style.finished(
         figure, f"D > τ against ε > ε_thr, counted on the structures of the {kind} set."
@@ -79,7 +80,7 @@ def _traces(part: pd.DataFrame, rate: str, *, visible: bool) -> list[Any]:
         go.Scatter(
             x=style.numbers(at["disagreement_threshold"]),
             y=style.numbers(at["error_threshold"]),
-            text=[f"{value:.2f}" for value in at[rate]],
+            text=["" if pd.isna(value) else f"{value:.2f}" for value in at[rate]],
             mode="markers+text",
             marker={"symbol": "x", "color": style.VERMILION, "size": 10},
             textfont={"color": style.VERMILION},
