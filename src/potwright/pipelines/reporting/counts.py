@@ -164,6 +164,7 @@ def _bar(
         name=name,
         legendgroup=group or name,
         legendgrouptitle={"text": group} if group else None,
+        showlegend=any(values),
         marker={"color": colour},
         row=1,
         col=col,

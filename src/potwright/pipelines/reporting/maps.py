@@ -60,7 +60,7 @@ def draw_map(
     figure.update_yaxes(showticklabels=False, ticks="")
     remark = ""
     if len(chosen) < len(pool):
-        remark = f"{len(chosen):,} of {len(pool):,} structures, drawn at random."
+        remark = f"{len(chosen):,} of {len(pool):,} structures, drawn in the order of ids."
     return style.finished(figure, remark)
 
 

@@ -10,6 +10,7 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -102,6 +103,7 @@ def _as_script(figures: Mapping[str, Figure]) -> str:
     return json.dumps(figures, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
+@lru_cache
 def _library() -> str:
     """Plotly's library for browsers, compressed, in letters."""
     from plotly.offline import get_plotlyjs

@@ -9,6 +9,7 @@ panels below each other on a narrow screen, and says what is ``missing`` where n
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ SETS = {
     "audit": PURPLE,
 }
 SIGNIFICANT_DIGITS = 5
-PANEL_HEIGHT, MARGIN_HEIGHT = 300, 105
+PANEL_HEIGHT, MARGIN_HEIGHT, LEGEND_ROW = 300, 105, 21
 DECADES = 2.5
 """A logarithmic axis reaches so far below what is typical."""
 Figure = dict[str, Any]
@@ -48,7 +49,7 @@ def panels(rows: int, cols: int, titles: Sequence[str], *, by_column: bool = Fal
     from plotly.subplots import make_subplots
 
     figure = make_subplots(
-        rows=rows, cols=cols, horizontal_spacing=0.1, vertical_spacing=0.2 / max(rows - 1, 1)
+        rows=rows, cols=cols, horizontal_spacing=0.1, vertical_spacing=0.16 / max(rows - 1, 1)
     )
     axes = [["" if k == 0 else str(k + 1)] * 2 for k in range(rows * cols)]
     names = [[f"x{x}", f"y{y}"] for x, y in axes]
@@ -74,6 +75,12 @@ def panels(rows: int, cols: int, titles: Sequence[str], *, by_column: bool = Fal
 
 def finished(figure: Any, remark: str = "") -> Figure:
     """The figure in its JSON form, with a remark on what it does not show."""
+    titled = [t.legendgroup for t in figure.data if t.showlegend and t.legendgrouptitle.text]
+    if titled:  # such groups stand side by side, each a column
+        rows = 1 + max(map(titled.count, titled))
+        grown = max(0, LEGEND_ROW * rows + 25 - figure.layout.margin.t)
+        figure.update_layout(height=figure.layout.height + grown)
+        figure.update_layout(margin={"t": figure.layout.margin.t + grown})
     if remark:
         figure.update_layout(meta={**figure.layout.meta, "remark": remark})
     return json.loads(figure.to_json())
@@ -103,11 +110,18 @@ def logarithmic(values: np.ndarray) -> tuple[dict[str, Any], int]:
     found = values[np.isfinite(values) & (values > 0)]
     if not len(found):
         return {"type": "log"}, 0
-    low = max(float(found.min()), float(np.median(found)) / 10**DECADES)
-    high = float(found.max())
-    ends = [float(np.log10(low / 1.3)), float(np.log10(high * 1.3))]
-    ticks = "D2" if ends[1] - ends[0] < 2 else 1
-    return {"type": "log", "range": ends, "dtick": ticks}, int((found < low).sum())
+    shown = found[found >= np.median(found) / 10**DECADES]
+    low, high = float(shown.min()) / 1.2, float(shown.max()) * 1.2
+    steps = (1, 2, 5) if high / low < 100 else (1,)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [step * 10.0**power for power in powers for step in steps]
+    axis = {
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:g}" for tick in ticks],
+    }
+    return axis, len(found) - len(shown)
 
 
 def named_bars(figure: Any, names: Sequence[str], values: Sequence[float], **settings: Any) -> None:
@@ -166,5 +180,6 @@ def shades(count: int) -> list[str]:
     """Colours of an ordered series, dark to light (viridis, without its lightest end)."""
     from plotly.colors import sample_colorscale
 
-    places = np.linspace(0, 0.92, count).tolist() if count > 1 else [0.0]
+    lightest = min(0.9, 0.25 + 0.3 * (count - 1))
+    places = np.linspace(0, lightest, count).tolist() if count > 1 else [0.0]
     return sample_colorscale("Viridis", places)

@@ -36,8 +36,12 @@ def draw_threshold_maps(maps: pd.DataFrame) -> style.Figure:
                 part = maps[(maps["members"] == size) & (maps["property"] == name)]
                 for trace in _traces(part, rate, visible=bool(size == sizes[-1])):
                     figure.add_trace(trace, row=row, col=col)
-    figure.update_xaxes(title_text="τ, threshold on D", type="log", dtick="D2")
-    figure.update_yaxes(title_text="ε_thr, tolerated error", type="log", dtick="D2")
+    for col, name in enumerate(properties, start=1):
+        part = maps[maps["property"] == name]
+        x, _ = style.logarithmic(part["disagreement_threshold"].to_numpy())
+        y, _ = style.logarithmic(part["error_threshold"].to_numpy())
+        figure.update_xaxes(title_text="τ, threshold on D", **x, col=col)
+        figure.update_yaxes(title_text="ε_thr, tolerated error", **y, col=col)
     colours = {"colorscale": "Viridis", "cmin": 0, "cmax": 1, "colorbar": COLOURBAR}
     figure.update_layout(coloraxis=colours, updatemenus=[_menu(sizes, len(figure.data))])
     return style.finished(
