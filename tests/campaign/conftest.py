@@ -56,6 +56,7 @@ PARAMETERS: dict[str, Any] = {
     },
     "training": {
         "members": 2,
+        "start": {"type": "warm"},
         "trainer": {
             "optimiser_steps": 10,
             "settings": {
