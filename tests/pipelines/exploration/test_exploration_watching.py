@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 
 from potwright.dynamics import AseEngine, Bias, Conditions, Disagreement, Schedule, State
-from potwright.execution import LocalExecutor
+from potwright.execution import SerialExecutor
 from potwright.geometry import smallest_covalent_ratio
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
@@ -167,7 +167,7 @@ def explore(committee: Committee, workspace, **given):
             "frame_interval_ps": 0.1,
             "design": {"type": "grid", "temperatures_kelvin": [3000]},
             "device": "cpu",
-            "executor": LocalExecutor(workers=1),
+            "executor": SerialExecutor(),
             **given,
         }
     )
