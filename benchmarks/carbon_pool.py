@@ -221,7 +221,7 @@ def explore(augmented: PESData, labels: PESData, scratch: Path, executor: LocalE
     )
     committee = training.train_committee(merged, folders["training"], train, CAMPAIGN, SEED)
     plan = exploration.choose_starts(augmented, merged, dynamics, CAMPAIGN, SEED)
-    done = exploration.run_dynamics(committee, plan, folders["exploration"], dynamics)
+    done = exploration.run_dynamics(committee, plan, folders["exploration"], dynamics, {})
     return exploration.collect_frames(plan, done, dynamics)
 
 

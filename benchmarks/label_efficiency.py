@@ -222,7 +222,7 @@ class Bench:
     def _train(self, labelled: PESData, seed: int, folder: Path) -> None:
         workspace = self.folder / "workspace" / folder.name
         workspace.mkdir(parents=True, exist_ok=True)
-        parameters = self._validated_last(int((labelled.split == "training").sum()))
+        parameters = self.validated_last(int((labelled.split == "training").sum()))
         committee: Committee = train_committee(
             labelled, workspace, parameters, CampaignParameters(iteration=1), seed
         )
@@ -235,7 +235,7 @@ class Bench:
         found.write(folder / "predictions.h5")
         shutil.rmtree(workspace)
 
-    def _validated_last(self, structures: int) -> TrainingParameters:
+    def validated_last(self, structures: int) -> TrainingParameters:
         """MACE keeps the best model that it validates: here the last one, so no set chooses."""
         trainer = self.training.trainer
         epochs = max(round((trainer.optimiser_steps or 1) / structures), 1)
@@ -278,7 +278,7 @@ class Bench:
             }
         )
         campaign = CampaignParameters(iteration=iteration)
-        calibration = self._calibration(rule, seed, fraction, parameters)
+        calibration = self.calibration(rule, seed, fraction, parameters)
         judged = evaluation.judge(trained.predictions, explored, labelled, calibration, parameters)
         selected = evaluation.select(
             explored,
@@ -306,7 +306,7 @@ class Bench:
             float(judged["uncertain"].mean()),
         )
 
-    def _calibration(
+    def calibration(
         self, rule: str, seed: int, fraction: Fraction, parameters: EvaluationParameters
     ) -> dict[str, Any]:
         """Of the committee at ``fraction``, from validation and from the audit that led there."""
@@ -315,7 +315,7 @@ class Bench:
         if fraction != START:
             before = STEPS[STEPS.index(fraction) - 1]
             previous = self.trained(self.point(rule, seed, before), seed).predictions
-            known = self._calibration(rule, seed, before, parameters)
+            known = self.calibration(rule, seed, before, parameters)
         return evaluation.calibrate(
             self.trained(point, seed).predictions,
             previous,

@@ -52,10 +52,11 @@ PARAMETERS: dict[str, Any] = {
             "calculator": "counted.CountedEMT",
             "supported_elements": ["Cu"],
         },
-        "executor": {"workers": 1},
+        "executor": {"type": "serial"},
     },
     "training": {
         "members": 2,
+        "start": {"type": "warm"},
         "trainer": {
             "optimiser_steps": 10,
             "settings": {
@@ -71,19 +72,19 @@ PARAMETERS: dict[str, Any] = {
                 "default_dtype": "float32",
             },
         },
-        "executor": {"workers": 1},
+        "executor": {"type": "serial"},
     },
     "exploration": {
         "n_starts": 3,
         "duration_ps": 0.02,
         "frame_interval_ps": 0.005,
         "design": {"temperature_range_kelvin": [300, 600]},
-        "executor": {"workers": 1},
+        "executor": {"type": "serial"},
     },
     "evaluation": {
         "selection": {"max_selected": 6},
         "audit": {"minimum": 2},
-        "executor": {"workers": 1},
+        "executor": {"type": "serial"},
     },
     # seconds of each iteration; the tests of reports switch on what they look at
     "reporting": {

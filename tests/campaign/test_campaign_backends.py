@@ -28,17 +28,20 @@ def committees(project):
     ]
 
 
-def test_a_campaign_with_metatrain_whose_members_go_on_from_their_last_iteration(project):
-    project.configure({"training": {"trainer": TRAINER, "start": {"type": "warm"}}})
-    for _ in range(2):
-        project.succeed("campaign", "run", "--max-iterations", "1")
-    first, second = committees(project)
-    assert first["backend"] == second["backend"] == "metatrain"
+def test_members_go_on_from_their_last_iteration(finished):
+    first, second = committees(finished)
     assert [m["started_from"] for m in first["training"]] == ["scratch"] * 2
+    version = finished.versions("committee")[0]
     for number, member in enumerate(second["training"]):
-        begun = f"{project.versions('committee')[0]}/committee/member_{number}.ckpt"
-        assert member["started_from"].endswith(begun)
-    assert project.records()[1]["loaded"]["committee_previous"] == project.records()[0]["run_id"]
+        assert member["started_from"].endswith(f"{version}/committee/member_{number}.model")
+    assert finished.records()[1]["loaded"]["committee_previous"] == version
+
+
+def test_a_campaign_with_metatrain_is_like_any_other(project):
+    project.configure({"training": {"trainer": TRAINER}})
+    project.succeed("campaign", "run", "--max-iterations", "1")
+    (committee,) = committees(project)
+    assert committee["backend"] == "metatrain"
     project.open_everything()
 
 

@@ -14,6 +14,7 @@ from potwright.pipeline_registry import register_pipelines
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 RUN = ("campaign", "run")
+IN_A_PROCESS = {"executor": {"type": "local", "workers": 1}}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def story(make, tmp_path_factory) -> Story:
     killed_before, copy = kill_before_every_node(project, folder)
     calculations = project.calculations
 
+    # a process for each stage's work, which outlives its parent for a moment
+    project.configure(dict.fromkeys(("labelling", "training", "exploration"), IN_A_PROCESS))
     project.kill_when(lambda: project.calculations >= calculations + 2, *RUN)
     project.open_everything()
 

@@ -24,6 +24,7 @@ from potwright.execution import (
     ExecutorBlock,
     LocalExecutor,
     Outcome,
+    SerialExecutor,
     SlurmExecutor,
     WorkerLostError,
     run_tasks,
@@ -263,6 +264,27 @@ def test_results_come_as_they_complete_and_the_rest_may_be_left():
     assert next(results).index == 1
     results.close()
     assert time.perf_counter() - start < 15
+
+
+def test_serial_runs_in_this_process_one_after_the_other_until_nobody_wants_more(tmp_path):
+    tasks = [("square", tmp_path, 2), ("refuse", tmp_path, 0), ("tell", tmp_path, 0)]
+    outcomes = run(carry_out, tasks, SerialExecutor())
+    assert [o.index for o in outcomes] == [0, 1, 2]
+    assert outcomes[0].value == 4 and outcomes[1].error.message == "this is not allowed"
+    assert outcomes[2].value[0] == os.getpid()
+    squares = [("square", tmp_path, i) for i in (7, 8, 9)]
+    some = run_tasks(carry_out, squares, SerialExecutor(), description="test")
+    assert next(some).value == 49
+    some.close()
+    assert not (tmp_path / "square-9").exists()
+
+
+def test_serial_leaves_ctrl_c_to_who_runs_it():
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupt, [1], SerialExecutor())
 
 
 def test_an_executor_uses_the_cores_that_this_process_may_use():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import weakref
 from itertools import pairwise
@@ -49,7 +48,6 @@ class SmallMemory:
 
     def build(self, structures: list[Atoms]) -> np.ndarray:
         self.tried.append(sum(map(len, structures)))
-        gc.collect()
         assert not [ref for ref in self.held if ref() is not None], "a failed batch is still held"
         built = np.array([len(atoms) for atoms in structures])
         self.held.append(weakref.ref(built))

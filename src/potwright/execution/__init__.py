@@ -17,12 +17,13 @@ from pydantic import Field
 from potwright.execution.dask import DaskExecutor
 from potwright.execution.local import LocalExecutor, usable_cores
 from potwright.execution.pool import ExecutorBlock, Pool, WorkerLostError
+from potwright.execution.serial import SerialExecutor
 from potwright.execution.slurm import SlurmExecutor
 from potwright.execution.tasks import Outcome, run_tasks
 from potwright.execution.worker import TaskFailure, end_with_parent
 
 ExecutorParameters = Annotated[
-    LocalExecutor | DaskExecutor | SlurmExecutor, Field(discriminator="type")
+    LocalExecutor | SerialExecutor | DaskExecutor | SlurmExecutor, Field(discriminator="type")
 ]
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "LocalExecutor",
     "Outcome",
     "Pool",
+    "SerialExecutor",
     "SlurmExecutor",
     "TaskFailure",
     "WorkerLostError",

@@ -52,7 +52,7 @@ def progress_bar(
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(*_columns(gauge), console=Console(stderr=True)) as progress:
+    with Progress(*_columns(gauge), console=Console(file=sys.stderr)) as progress:
         if gauge is None:
             bar = progress.add_task(description, total=total)
             yield lambda: progress.advance(bar)

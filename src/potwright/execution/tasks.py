@@ -59,12 +59,12 @@ def run_tasks(
     retries: int = 1,
     gauge: Gauge | None = None,
 ) -> Iterator[Outcome]:
-    """Run ``function`` on every task in other processes.
+    """Run ``function`` on every task, where the executor says.
 
     Parameters
     ----------
     function, tasks
-        Both picklable. Workers are fresh interpreters, reused from task to task.
+        Both picklable. Workers run one task after the other.
     executor
         Where to run: the parameters of an executor, such as :class:`LocalExecutor`.
     description

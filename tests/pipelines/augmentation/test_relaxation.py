@@ -34,8 +34,7 @@ def committee(
 
 
 def block(committee: Path, **changes: object) -> RelaxationParameters:
-    executor = {"type": "local", "workers": 1}
-    given = {"committee": str(committee), "executor": executor, "device": "cpu"}
+    given = {"committee": str(committee), "executor": {"type": "serial"}, "device": "cpu"}
     return RelaxationParameters.model_validate(given | changes)
 
 

@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 
 from potwright.dynamics import AseEngine, Conditions, Schedule, State
 from potwright.errors import InputError
-from potwright.execution import LocalExecutor
+from potwright.execution import SerialExecutor
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
 from potwright.pipelines.exploration import nodes
@@ -83,7 +83,7 @@ def parameters(**changes: Any) -> ExplorationParameters:
             "duration_ps": 0.02,
             "frame_interval_ps": 0.005,
             "design": GridDesign(temperatures_kelvin=(300,), pressures_kbar=(1,)),
-            "executor": LocalExecutor(workers=1),
+            "executor": SerialExecutor(),
             "device": "cpu",
             **changes,
         }

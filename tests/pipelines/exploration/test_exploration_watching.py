@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 
 from potwright.dynamics import AseEngine, Bias, Conditions, Disagreement, Schedule, State
-from potwright.execution import LocalExecutor
+from potwright.execution import SerialExecutor
 from potwright.geometry import smallest_covalent_ratio
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
@@ -167,7 +167,7 @@ def explore(committee: Committee, workspace, **given):
             "frame_interval_ps": 0.1,
             "design": {"type": "grid", "temperatures_kelvin": [3000]},
             "device": "cpu",
-            "executor": LocalExecutor(workers=1),
+            "executor": SerialExecutor(),
             **given,
         }
     )
@@ -194,11 +194,16 @@ def ratios(frames: PESData) -> np.ndarray:
     )
 
 
+@pytest.fixture(scope="module")
+def watched(committee, tmp_path_factory):
+    """Folder, frames and report of an exploration with a useless potential."""
+    folder = tmp_path_factory.mktemp("explorations") / "watched"
+    return folder, *explore(committee, folder)
+
+
 @pytest.mark.slow
-def test_every_trajectory_of_a_useless_potential_ends_with_a_reason_and_usable_frames(
-    committee, tmp_path
-):
-    frames, report = explore(committee, tmp_path / "watched")
+def test_every_trajectory_of_a_useless_potential_ends_with_a_reason_and_usable_frames(watched):
+    _, frames, report = watched
     assert (report.end_reason != "").all()
     assert not report.end_reason.str.startswith("failed").any()
     assert not report.completed.all()  # it is useless
@@ -206,14 +211,16 @@ def test_every_trajectory_of_a_useless_potential_ends_with_a_reason_and_usable_f
     assert np.isfinite(frames.positions).all() and not unphysical(frames).any()
 
 
-def test_an_exploration_with_a_bias_is_another_one(committee, tmp_path):
-    short = {"starts": [0, 3], "duration_ps": 0.02, "frame_interval_ps": 0.01}
+@pytest.mark.slow
+def test_an_exploration_with_a_bias_is_another_one(committee, watched, tmp_path):
+    plain_folder, plain, _ = watched
     bias = {"enabled": True, "scale_mev_per_atom": 500, "depth_mev_per_atom": 2000}
-    plain, _ = explore(committee, tmp_path / "plain", **short)
-    drawn, report = explore(committee, tmp_path / "drawn", **short, bias=bias)
-    assert report.completed.all() and len(drawn) == len(plain) == 4
+    drawn, report = explore(committee, tmp_path / "drawn", starts=[0], bias=bias)
+    assert report.frames.tolist() == [len(drawn)] and len(drawn)
     assert not set(drawn.id) & set(plain.id)
-    names = [{path.name for path in (tmp_path / name).iterdir()} for name in ("plain", "drawn")]
+    names = [
+        {path.name for path in folder.iterdir()} for folder in (plain_folder, tmp_path / "drawn")
+    ]
     assert not names[0] & names[1]
 
 

@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 
-from potwright.execution import LocalExecutor
+from potwright.execution import SerialExecutor
 from potwright.pes import PESData
 from potwright.pipelines.training.members import member_task, member_tasks, train_members
 from potwright.pipelines.training.parameters import TrainingParameters
@@ -103,7 +103,7 @@ def parameters() -> Callable[..., TrainingParameters]:
                     "settings": SETTINGS | settings,
                 },
                 "start": start or {"type": "scratch"},
-                "executor": LocalExecutor(workers=2),
+                "executor": SerialExecutor(),
                 "device": "cpu",
             }
         )
@@ -140,7 +140,7 @@ def metatrain() -> Callable[..., TrainingParameters]:
                 "members": members,
                 "trainer": chosen | (trainer or {}),
                 "start": start or {"type": "scratch"},
-                "executor": LocalExecutor(workers=2),
+                "executor": SerialExecutor(),
                 "device": "cpu",
             }
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from potwright.execution import LocalExecutor
 from potwright.pes import PESData
 from potwright.pipelines.training.mace import checkpoints
 from potwright.pipelines.training.members import train_members
@@ -66,8 +67,7 @@ def test_a_killed_member_goes_on_from_its_checkpoint_and_others_are_not_trained_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     parameters = of_backend(backend, members=2, steps=45)
-    one_worker = parameters.executor.model_copy(update={"workers": 1})
-    parameters = parameters.model_copy(update={"executor": one_worker})
+    parameters = parameters.model_copy(update={"executor": LocalExecutor(workers=1)})
     killer = Killer(tmp_path, member=1)
     killer.start()
     committee = train_members(labelled, tmp_path, parameters, 7, 1)

@@ -113,6 +113,38 @@ def test_barostat_of_a_slab_strains_the_plane_and_nothing_else(engine, order):
 
 
 @every_engine
+def test_a_sheet_relaxes_to_the_same_whatever_the_order_of_its_axes(engine):
+    """Without random momenta all are the same motion."""
+    order = (2, 0, 1)
+    slab = copper_slab()
+    turned = any_orientation(slab, order, seed=7)
+    one, other = (run(engine, a, Conditions(0), Schedule(1, 60, 20)) for a in (slab, turned))
+    assert one.ensemble == other.ensemble == "relaxation"
+    assert other.potential_energies[-1] == pytest.approx(one.potential_energies[-1], abs=1e-5)
+    metric = one.frames.cell[-1] @ one.frames.cell[-1].T
+    turned_metric = other.frames.cell[-1] @ other.frames.cell[-1].T
+    assert np.allclose(turned_metric, metric[np.ix_(order, order)], atol=1e-4)
+    assert np.allclose(other.frames.cell[:, order.index(2)], turned.cell[order.index(2)], atol=1e-7)
+
+
+@every_engine
+def test_vacuum_does_not_matter_at_zero_pressure(engine):
+    narrow, wide = copper_slab(), copper_slab()
+    wide.cell[2, 2] += 10
+    runs = [run(engine, a, Conditions(200), Schedule(1, 60, 20)) for a in (narrow, wide)]
+    areas = [np.linalg.det(done.frames.cell[:, :2, :2]) for done in runs]
+    assert np.allclose(*areas, rtol=1e-6)
+
+
+@every_engine
+def test_a_tilted_vacuum_vector_comes_back_as_it_was(engine):
+    slab = copper_slab()
+    slab.cell[2] += 0.3 * slab.cell[0] + 0.2 * slab.cell[1]
+    done = run(engine, slab, Conditions(300), Schedule(1, 40, 20))
+    assert np.allclose(done.frames.cell[:, 2], slab.cell[2], atol=1e-7)
+
+
+@every_engine
 def test_a_barostat_of_a_wire_acts_along_the_wire(engine):
     wire = Atoms("Cu4", positions=[[0, 2.6 * i, 0.1 * (i % 2)] for i in range(4)])
     wire.set_cell([14, 10.4, 15])
@@ -164,6 +196,35 @@ def test_strains_are_those_that_are_asked_for(engine, ensemble):
     angles = done.frames.cell[-1] @ done.frames.cell[-1].T
     assert np.allclose(angles, np.diag(np.diag(angles)), atol=1e-6)
     assert (np.ptp(lengths) < 1e-6) == (ensemble == "npt_isotropic")
+
+
+@every_engine
+@pytest.mark.parametrize("ensemble", ["nve", "nvt", "npt"])
+def test_energy_of_system_and_baths_is_conserved(engine, ensemble):
+    pressure = 20 if ensemble == "npt" else 0
+    done = run(
+        engine,
+        copper(),
+        Conditions(300, pressure),
+        Schedule(1, 200, 10),
+        ensemble="auto" if ensemble == "npt" else ensemble,
+    )
+    assert done.ensemble == ensemble and done.completed and len(done.frames) == 20
+    assert np.ptp(done.potential_energies) > 0.05  # energy does flow
+    assert np.ptp(done.conserved_energies) < 0.02 * np.ptp(done.potential_energies)
+    cell, start = done.frames.cell[-1], np.array(copper().cell)
+    moved = np.abs(cell @ cell.T - start @ start.T) > 1e-5  # all lengths and angles
+    assert moved.all() if ensemble == "npt" else not moved.any()
+
+
+@pytest.mark.parametrize("temperature", [0.3, 20.0])
+def test_a_cold_and_distorted_crystal_cools_to_its_target(temperature):
+    atoms = copper(1)
+    atoms.set_cell(atoms.cell * 1.1, scale_atoms=True)
+    done = run(AseEngine, atoms, Conditions(temperature), Schedule(2, 2400, 100), seed=0)
+    assert done.completed
+    assert done.temperatures_kelvin[-10:].mean() < 3 * temperature + 20
+    assert 10 < (np.linalg.det(done.frames.cell[-1]) / len(atoms)) < 13
 
 
 @every_engine
@@ -319,6 +380,35 @@ def test_same_seed_same_trajectory_and_another_seed_another(engine, ensemble):
 
 
 @every_engine
+def test_a_single_atom_and_a_dimer_can_be_run(engine):
+    for atoms in (Atoms("Cu"), Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.3]]), bulk("Cu")):
+        done = run(engine, atoms, Conditions(300), Schedule(1, 20, 10))
+        assert done.completed and len(done.frames) == 2
+        assert np.isfinite(done.temperatures_kelvin).all()
+
+
+@every_engine
+def test_thermalisation_comes_before_the_first_frame(engine):
+    schedule = Schedule(0.5, 20, 10, thermalisation_fs=15)
+    done = run(engine, copper(1), Conditions(300), schedule)
+    assert done.times_fs.tolist() == [25, 35] and done.steps == 70
+
+
+@every_engine
+def test_zero_temperature_lowers_the_energy_to_a_minimum(engine):
+    atoms = copper()
+    atoms.calc = EMT()
+    before = atoms.get_potential_energy()
+    done = run(engine, atoms, Conditions(0), Schedule(1, 1000, 10))
+    assert done.ensemble == "relaxation" and done.end_reason.startswith("completed: minimum")
+    assert (np.diff([before, *done.potential_energies]) < 1e-4).all()
+    assert done.potential_energies[-1] < before - 0.1
+    (last,) = done.frames[-1:].to_atoms()
+    last.calc = EMT()
+    assert np.abs(last.get_forces()).max() < 0.011
+
+
+@every_engine
 def test_zero_temperature_under_pressure_meets_the_pressure(engine):
     done = run(engine, copper(1), Conditions(0, 50), Schedule(1, 1000, 100))
     assert done.ensemble == "relaxation" and done.end_reason.startswith("completed: minimum")
@@ -336,6 +426,21 @@ def test_pressure_without_a_periodic_axis_is_refused_before_anything_runs():
                 potential=FailingPotential(0, "raise"),
                 ensemble="npt_isotropic",
             )
+
+
+@every_engine
+def test_a_periodic_structure_without_volume_is_refused(engine):
+    chain = Atoms("Cu", cell=[2.5, 0, 0], pbc=(True, False, False))
+    with pytest.raises(InputError, match="no volume"):
+        run(engine, chain, Conditions(300), Schedule(1, 20, 5))
+
+
+@pytest.mark.parametrize(
+    "wrong", [(0, 10, 10, 0), (1, 10, 20, 0), (1, 10, 0.1, 0), (1, 10, 10, -1)]
+)
+def test_impossible_schedules_are_refused(wrong):
+    with pytest.raises(InputError):
+        Schedule(*wrong)
 
 
 def block_error(values: np.ndarray) -> float:
