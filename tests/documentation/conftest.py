@@ -51,6 +51,8 @@ evaluation:
   selection: {max_selected: 4}
   audit: {minimum: 2}
   executor: {workers: 1}
+reporting:
+  sorep_map: {max_structures: 6, executor: {type: serial}}
 """
 
 

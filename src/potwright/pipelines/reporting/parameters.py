@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from potwright.execution import LocalExecutor
+from potwright.execution import ExecutorParameters, LocalExecutor
 from potwright.parameters import Parameters
 
 
@@ -19,7 +19,7 @@ class SorepMapParameters(MapParameters):
     """A map by the kinetic SOREP, which costs up to a second a structure."""
 
     max_structures: int = Field(default=200, ge=2)
-    executor: LocalExecutor = LocalExecutor()
+    executor: ExecutorParameters = LocalExecutor()
 
 
 class ReportingParameters(Parameters):
