@@ -134,7 +134,7 @@ def _lines(
         )
     if kind != "member_error":
         return
-    dashed = {"line": {"dash": "dash", "color": style.BLACK, "width": 1}, "row": row, "col": col}
+    dashed = {"line": {"dash": "dash", "color": style.LINE, "width": 1}, "row": row, "col": col}
     figure.add_vline(entry["error_threshold"], **dashed)
     if entry["tau"]:
         figure.add_hline(entry["tau"], **dashed)

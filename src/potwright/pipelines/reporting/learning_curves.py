@@ -35,12 +35,13 @@ def draw_learning_curves(history: Sequence[IterationReports]) -> style.Figure:
                 figure.add_trace(line.update(showlegend=line.showlegend and col == 1), 1, col)
         threshold = _threshold(history, name)
         if threshold:
-            figure.add_hline(threshold, line={"dash": "dash", "color": style.BLACK}, row=1, col=col)
+            figure.add_hline(threshold, line={"dash": "dash", "color": style.LINE}, row=1, col=col)
         wide = _is_wide(metrics, name)
         scale: dict[str, Any] = {"type": "log"} if wide else {"rangemode": "tozero"}
         figure.update_yaxes(**scale, row=1, col=col)
     ticks = {number: _tick(number, metrics) for number in sorted(set(metrics["iteration"]))}
-    figure.update_xaxes(tickvals=list(ticks), ticktext=list(ticks.values()))
+    ends = [min(ticks) - 0.5, max(ticks) + 0.5]  # room for the labels below the ends
+    figure.update_xaxes(tickvals=list(ticks), ticktext=list(ticks.values()), range=ends)
     return style.finished(figure)
 
 

@@ -121,4 +121,4 @@ def _diagonal(figure: Any, all_pairs: list[Pairs], col: int) -> None:
     if len(values):
         ends = style.numbers([values.min(), values.max()])
         line = {"x": ends, "y": ends, "mode": "lines", "showlegend": False, "hoverinfo": "skip"}
-        figure.add_scatter(**line, line={"color": style.BLACK, "width": 1}, row=1, col=col)
+        figure.add_scatter(**line, line={"color": style.LINE, "width": 1}, row=1, col=col)

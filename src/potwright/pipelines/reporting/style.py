@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-BLACK, GREY = "#222222", "#999999"
+BLACK, GREY, LINE = "#222222", "#999999", "#777777"
+GRID = "rgba(128, 128, 128, 0.2)"
+"""Like all lines, to be seen on white and on the dark ground of Kedro-Viz."""
 ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 KINDS = (BLUE, ORANGE, GREEN, PURPLE, VERMILION, SKY, BLACK, GREY)
@@ -61,15 +63,17 @@ def panels(rows: int, cols: int, titles: Sequence[str], *, by_column: bool = Fal
     order = np.arange(rows * cols).reshape(rows, cols)
     order = order.T if by_column else order
     figure.update_layout(
-        template="plotly_white",
+        template="none",
         font={"family": "system-ui, sans-serif", "size": 13, "color": BLACK},
         height=rows * PANEL_HEIGHT + MARGIN_HEIGHT,
         margin={"l": 60, "r": 15, "t": 65, "b": 50},
         legend={"orientation": "h", "x": 0, "yref": "container", "y": 1, "yanchor": "top"},
         meta={"panels": [names[k] for k in order.ravel().tolist()]},
     )
-    figure.update_xaxes(title_standoff=6, showline=True, linecolor=GREY, ticks="outside")
-    figure.update_yaxes(title_standoff=6, showline=True, linecolor=GREY, ticks="outside")
+    axis = {"title_standoff": 6, "showline": True, "linecolor": GREY, "ticks": "outside"}
+    axis |= {"gridcolor": GRID, "zerolinecolor": GRID}
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
     return figure
 
 

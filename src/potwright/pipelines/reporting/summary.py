@@ -156,11 +156,19 @@ def _provenance(reports: IterationReports) -> Table:
         ["environment (--env)", record.get("env") or NOTHING],
         ["git commit", commit],
         ["seed", str(record.get("parameters", {}).get("seed", NOTHING))],
+        ["labels by", _engine(record)],
         ["packages", ", ".join(f"{n} {v}" for n, v in record.get("packages", {}).items())],
         *_versions("loaded", record.get("loaded", {})),
         *_versions("saved", record.get("saved", {})),
     ]
     return {"heads": [], "rows": [[str(cell) for cell in row] for row in rows]}
+
+
+def _engine(record: dict[str, Any]) -> str:
+    """The engine and its settings, as configured."""
+    engine = dict(record.get("parameters", {}).get("labelling", {}).get("engine", {}))
+    settings = ", ".join(f"{key} {value}" for key, value in engine.items() if key != "type")
+    return f"{engine.get('type', NOTHING)} ({settings})" if settings else NOTHING
 
 
 def _versions(what: str, versions: dict[str, str]) -> list[list[str]]:
