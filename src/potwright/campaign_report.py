@@ -55,16 +55,16 @@ def write_report(campaign: Campaign, number: int | None = None) -> Path:
 
 
 def report_after_iteration(campaign: Campaign, number: int) -> None:
-    """Write the report of an iteration that has saved something; say so if that fails.
+    """Write the report of an iteration that ended, well or not; say so if that fails.
 
-    A report is a view of what is kept anyway: whatever stops it does not stop the campaign.
+    A report is a view of what is kept anyway: whatever stops it does not stop the campaign. One that
+    was refused, stopped, or has saved nothing has none.
     """
-    iteration = {i.number: i for i in campaign.iterations()}.get(number)
-    if iteration is None or not iteration.record.get("saved"):
-        return
-    if not campaign.all_parameters.reporting.enabled:
-        return
     try:
+        record = {i.number: i for i in campaign.iterations()}[number].record
+        ended = record["status"] in ("completed", "failed") and record.get("saved")
+        if not ended or not campaign.all_parameters.reporting.enabled:
+            return
         path = write_report(campaign, number)
     except Exception as error:  # noqa: BLE001 - whatever it is, the campaign goes on
         logger.warning(

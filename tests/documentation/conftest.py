@@ -158,7 +158,9 @@ def finished(
     """A copy with one iteration of the demo done."""
 
     def build(folder: Path) -> None:
-        assert "Iteration 1" in copy_project(folder).shell(campaign_command)
+        output = copy_project(folder).shell(campaign_command)
+        assert "Iteration 1" in output
+        assert "\nReport: data/08_reporting/demo/report.html/" in output
 
     folder = tmp_path_factory.mktemp("finished") / "project"
     shutil.copytree(built_once("finished_demo", build), folder, symlinks=True)
