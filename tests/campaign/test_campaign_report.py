@@ -95,6 +95,20 @@ def test_the_pipeline_alone_is_a_run_beside_the_campaign(finished_copy):
     assert len(project.records()) == 2
 
 
+def test_the_loop_reports_an_iteration_that_fails(project):
+    """At its first label: by then the augmented structures are saved."""
+    project.configure({"reporting": {"enabled": True}})
+    project.configure({"labelling": {"engine": {"supported_elements": ["Ag"]}}})
+    status, output = project.kedro("campaign", "run")
+    assert status == 1
+    assert "Report of iteration 1:" in output
+    (record,) = project.records()
+    assert record["status"] == "failed"
+    text = page(project, record["run_id"])
+    assert "Iteration 1 failed" in text
+    assert "Finished so far: augmented_structures." in text
+
+
 def test_there_is_nothing_to_report_before_the_first_iteration(project):
     status, output = project.kedro("campaign", "report", "--no-open")
     assert status == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -144,8 +144,7 @@ def _ends(report: pd.DataFrame) -> pd.DataFrame:
     if report.empty:
         return report
     reasons = report["end_reason"].fillna("unknown").astype(str)
-    kind: Callable[[str], str] = lambda reason: reason.split(":")[0].split(" (")[0]  # noqa: E731
-    return report.assign(end_reason=reasons, end=reasons.map(kind))
+    return report.assign(end_reason=reasons, end=reasons.str.split(r":| \(", regex=True).str[0])
 
 
 def _bar(
