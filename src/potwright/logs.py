@@ -9,6 +9,7 @@ from contextlib import contextmanager
 UNHELPFUL = {
     "Using synchronous mode": "Kedro: advice about an option that nodes here do not need",
     "nodes that have not run": "Kedro: advice on resuming; repeating the same command is enough",
+    "Replacing dataset": "Kedro: what a report lacks is empty, and the report says so",
     "ORJSONResponse is deprecated": "FastAPI, about code of Kedro-Viz",
 }
 """Part of the message, and whose it is and why it is silenced."""
