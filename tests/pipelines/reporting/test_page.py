@@ -67,6 +67,7 @@ def test_a_failed_iteration_says_why_and_what_is_missing(reports):
     assert "Iteration 1 failed; its report shows what was finished." in text
     assert "no engine" in text
     assert "Finished so far: labels." in text
+    assert "Of this iteration there are no errors, no selection yet." in text
     missing = re.search(r"Missing in this report: (.*?)\.", text)
     assert missing is not None
     assert "Errors over iterations" in missing[1]

@@ -29,6 +29,7 @@ def summarise(history: Sequence[IterationReports]) -> dict[str, Any]:
         "details": details,
         "state": STATES.get(_state(reports), "neutral"),
         "unfinished": _state(reports) in ("failed", "unfinished"),
+        "absent": _absent(reports),
         "saved": sorted(reports.record.get("saved", {})),
         "tiles": _tiles(history),
         "calibration": _calibration(reports),
@@ -54,6 +55,17 @@ def verdict_of(reports: IterationReports) -> tuple[str, list[str]]:
     return message.split(" Not converged:")[0], list(
         reports.verdict.get("missing_for_convergence", [])
     )
+
+
+def _absent(reports: IterationReports) -> list[str]:
+    """What figures over iterations show of former iterations only."""
+    parts = {
+        "labels": reports.labelling_report,
+        "errors": reports.metrics,
+        "trajectories": reports.exploration_report,
+        "selection": reports.verdict,
+    }
+    return [name for name, part in parts.items() if not len(part)]
 
 
 def _state(reports: IterationReports) -> str:
