@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Any
 
 import pandas as pd
@@ -59,7 +59,7 @@ def verdict_of(reports: IterationReports) -> tuple[str, list[str]]:
 
 def _absent(reports: IterationReports) -> list[str]:
     """What figures over iterations show of former iterations only."""
-    parts = {
+    parts: dict[str, Sized] = {
         "labels": reports.labelling_report,
         "errors": reports.metrics,
         "trajectories": reports.exploration_report,
