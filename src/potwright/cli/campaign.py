@@ -93,6 +93,29 @@ def campaign_export(
     click.echo(f"Committee of iteration {iteration.number} written to {folder}; see its README.md")
 
 
+@campaign.command("trace")
+@click.argument("id")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@env_option
+@click.pass_obj
+@readable
+def campaign_trace(metadata: ProjectMetadata, id: str, as_json: bool, env: str | None) -> None:
+    """Tell the whole history of a structure, by its ID or how that begins."""
+    import json
+
+    from potwright.campaign import Campaign
+    from potwright.campaign_table import wide_console
+    from potwright.lineage.history import trace
+    from potwright.lineage.holdings import Holdings
+    from potwright.lineage.telling import tell
+
+    history = trace(Holdings.of(Campaign(metadata.project_path, env)), id)
+    if as_json:
+        click.echo(json.dumps(history.as_json(), indent=1, ensure_ascii=False))
+    else:
+        tell(history, wide_console())
+
+
 @campaign.command("iterate", hidden=True)
 @click.argument("version")
 @click.option("--number", type=click.IntRange(min=1), required=True)

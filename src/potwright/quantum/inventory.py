@@ -59,7 +59,7 @@ class Filter:
 
     def accepts(self, keys: dict[str, Any], numbers: np.ndarray) -> bool:
         """Whether a calculation is meant, by its keys and atomic numbers."""
-        campaign, iteration = _buyer(keys)
+        campaign, iteration = buyer(keys)
         return (
             self.status in (None, keys["status"])
             and self.reason in (None, keys.get("reason"))
@@ -84,7 +84,7 @@ def table(store: LabelStore, which: Filter) -> pd.DataFrame:
     for id, keys, numbers, energy, *_ in _rows(store, which):
         formula = str(Formula.from_list([str(s) for s in Atoms(numbers).symbols]).format("hill"))
         what = keys["status"], keys.get("reason", ""), keys["engine"], keys["level"][1:]
-        rows.append((id, formula, *what, *_buyer(keys), keys["seconds"], energy))
+        rows.append((id, formula, *what, *buyer(keys), keys["seconds"], energy))
     return pd.DataFrame(rows, columns=COLUMNS).astype({"iteration": "Int64", "energy_ev": float})
 
 
@@ -219,7 +219,7 @@ def _atoms(
     return atoms
 
 
-def _buyer(keys: dict[str, Any]) -> tuple[str, int | None]:
+def buyer(keys: dict[str, Any]) -> tuple[str, int | None]:
     """Campaign and iteration; no iteration where a label was imported."""
     campaign, _, what = keys.get("bought_by", "").rpartition(", ")
     word, _, number = what.partition(" ")
