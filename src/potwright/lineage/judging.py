@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from pydantic import ValidationError
 
+from potwright.errors import InputError
 from potwright.lineage.holdings import Holdings
 from potwright.pipelines.evaluation.measurement import UNITS, column, measure, number
 from potwright.pipelines.evaluation.parameters import EvaluationParameters
@@ -87,7 +87,7 @@ def judgement(holdings: Holdings, iteration: Iteration, id: str) -> Judgement | 
         parameters = EvaluationParameters.model_validate(
             iteration.record.get("parameters", {}).get("evaluation", {})
         )
-    except ValidationError:  # of a version that had other parameters
+    except InputError:  # of a version that had other parameters
         parameters = EvaluationParameters()
     labelled = holdings.structures("labelled_structures", iteration)
     judged = judge(predictions, frame, labelled, calibration, parameters).iloc[0]
