@@ -12,7 +12,9 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractVersionedDataset
 
 from potwright.configuration import ProjectParameters
+from potwright.datasets.structures import StructuresDataset
 from potwright.errors import in_words
+from potwright.files import sha256
 from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.potentials.species import refuse_unknown
@@ -154,12 +156,17 @@ class RunRecordHooks:
         """Stop the clock."""
         seconds = round(time.perf_counter() - self._started[node.name], 3)
         stage = min(node.tags, default="")
-        self._note({"nodes": {node.name: {"stage": stage, "seconds": seconds}}, "running": None})
+        ran = {"stage": stage, "seconds": seconds, "inputs": node.inputs, "outputs": node.outputs}
+        self._note({"nodes": {node.name: ran}, "running": None})
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str) -> None:
-        """Note the version that was read."""
+        """Note the version that was read; of the user's files the checksums."""
         self._note_version("loaded", dataset_name)
+        dataset = self._catalog[dataset_name] if self._catalog is not None else None
+        if isinstance(dataset, StructuresDataset):
+            files = {_below(self._project, file): sha256(file) for file in dataset.files()}
+            self._note({"inputs": {dataset_name: files}})
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
@@ -189,6 +196,11 @@ class RunRecordHooks:
     def _note(self, news: dict[str, Any]) -> None:
         if self._folder is not None:
             merge_record(self._folder, self._run, news)
+
+
+def _below(project: Path, file: Path) -> str:
+    path = file.absolute()
+    return str(path.relative_to(project) if path.is_relative_to(project) else path)
 
 
 def _now() -> str:

@@ -35,7 +35,9 @@ VERDICT = {"selected": 12, "audit": 8, "uncertain": 9}
     ],
 )
 def test_the_reason_is_named(judged, info, words):
-    parameters = EvaluationParameters.model_validate({"selection": {"type": "random", "max_selected": 7}})
+    parameters = EvaluationParameters.model_validate(
+        {"selection": {"type": "random", "max_selected": 7}}
+    )
     row = pd.Series(FINE | judged)
     assert words in _why_not(row, info, CALIBRATED, parameters, VERDICT)
 

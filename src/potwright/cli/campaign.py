@@ -79,18 +79,41 @@ def campaign_plan(metadata: ProjectMetadata, timed_labels: int, env: str | None)
     default=None,
     help="Whose committee; by default that of the last completed iteration.",
 )
+@click.option(
+    "--potential-only",
+    is_flag=True,
+    help="Without data, labels, run records and provenance, which may be large.",
+)
 @env_option
 @click.pass_obj
 @readable
 def campaign_export(
-    metadata: ProjectMetadata, folder: Path, number: int | None, env: str | None
+    metadata: ProjectMetadata,
+    folder: Path,
+    number: int | None,
+    potential_only: bool,
+    env: str | None,
 ) -> None:
-    """Write the committee, its calibration, files for LAMMPS and a card into a new FOLDER."""
+    """Write the committee and a card, and all data that led to it, into a new FOLDER.
+
+    The committee comes with its calibration and files for LAMMPS; the data with labels, run
+    records, the graph of their provenance, and checksums.
+    """
     from potwright.campaign import Campaign
     from potwright.campaign_export import export_iteration
 
-    iteration = export_iteration(Campaign(metadata.project_path, env), folder, number)
-    click.echo(f"Committee of iteration {iteration.number} written to {folder}; see its README.md")
+    exported = export_iteration(
+        Campaign(metadata.project_path, env), folder, number, potential_only=potential_only
+    )
+    number = exported.iteration.number
+    click.echo(f"Committee of iteration {number} written to {folder}; see its README.md")
+    if packed := exported.packed:
+        click.echo(
+            f"{packed.files} files ({packed.size / 1e6:.1f} MB) with {packed.calculations} "
+            f"calculations packed; see CONTENTS.md. Verify: cd {folder} && sha256sum -c SHA256SUMS"
+        )
+        for remark in packed.remarks:
+            click.secho(f"Note: {remark}", fg="yellow")
 
 
 @campaign.command("trace")

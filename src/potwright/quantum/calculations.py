@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from potwright.quantum.databases import Row
 from potwright.quantum.inventory import buyer
-from potwright.quantum.store import LabelStore
+from potwright.quantum.store import CHUNK, LabelStore
 
 OF_ONE = """
 SELECT s.id, s.ctime, s.energy, s.key_value_pairs, s.data
 FROM text_key_values t JOIN systems s ON s.id = t.id
 WHERE t.key = 'structure' AND t.value = ? ORDER BY s.id
 """
+ROWS_OF = """
+SELECT id FROM text_key_values WHERE key = 'structure' AND value IN ({ids}) ORDER BY id
+"""
+KEPT_OF_A_ROW = (
+    *("unique_id", "ctime", "numbers", "positions", "cell", "pbc"),
+    *("calculator", "calculator_parameters", "energy", "free_energy", "forces", "stress"),
+)
 
 
 @dataclass(frozen=True)
@@ -101,3 +110,35 @@ def _date(ctime: float) -> str:
     from ase.db.core import T2000, YEAR
 
     return datetime.fromtimestamp(T2000 + ctime * YEAR, UTC).isoformat(timespec="seconds")
+
+
+def copy_calculations(
+    store: LabelStore, target: LabelStore, ids: Iterable[str], levels: Collection[str]
+) -> int:
+    """Copy the calculations of structures at some levels of theory, all that is kept of each.
+
+    Returns
+    -------
+    int
+        How many there were.
+    """
+    wanted, count = list(dict.fromkeys(ids)), 0
+    for start in range(0, len(wanted), CHUNK):
+        chunk = [f"s{id}" for id in wanted[start : start + CHUNK]]
+        statement = ROWS_OF.format(ids=", ".join("?" * len(chunk)))
+        rows = [
+            _copied(row)
+            for (number,) in store.database.read(statement, chunk)
+            if (row := store.database.ase._get_row(number)).key_value_pairs["level"][1:] in levels
+        ]
+        target.database.write(rows)
+        count += len(rows)
+    target.flush()
+    return count
+
+
+def _copied(row: Any) -> Row:
+    """A row of ASE's as it is written."""
+    atoms = {key: row.get(key) for key in KEPT_OF_A_ROW if row.get(key) is not None}
+    atoms["user"] = row.get("user")  # which ASE wants, be it None
+    return Row(atoms, dict(row.key_value_pairs), dict(row.data))
