@@ -14,11 +14,12 @@ from kedro.io import AbstractVersionedDataset
 from potwright.configuration import ProjectParameters
 from potwright.datasets.structures import StructuresDataset
 from potwright.errors import in_words
+from potwright.execution.progress import keep_progress
 from potwright.files import sha256
 from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.potentials.species import refuse_unknown
-from potwright.run_records import git_commit, merge_record, package_versions, runs_folder
+from potwright.run_records import PROGRESS, git_commit, merge_record, package_versions, runs_folder
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +133,7 @@ class RunRecordHooks:
         self._catalog = catalog
         self._run = run_params.get("run_id") or run_params["session_id"]
         self._folder = runs_folder(self._project, self._campaign)
+        keep_progress(self._folder.parent / PROGRESS, run=self._run)
         self._note(
             {
                 "status": "running",
@@ -176,11 +178,13 @@ class RunRecordHooks:
     @hook_impl
     def after_pipeline_run(self) -> None:
         """Close the record."""
+        keep_progress(None)
         self._note({"status": "completed", "running": None, "ended": _now(), "error": None})
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """Close the record with the reason."""
+        keep_progress(None)
         self._note({"status": "failed", "running": None, "ended": _now(), "error": in_words(error)})
 
     def _note_version(self, what: str, name: str) -> None:

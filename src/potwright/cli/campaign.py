@@ -40,15 +40,21 @@ def campaign_run(metadata: ProjectMetadata, max_iterations: int | None, env: str
 
 
 @campaign.command("status")
+@click.option("--watch", "live", is_flag=True, help="Stay, and show what runs, on a terminal.")
 @env_option
 @click.pass_obj
 @readable
-def campaign_status(metadata: ProjectMetadata, env: str | None) -> None:
+def campaign_status(metadata: ProjectMetadata, live: bool, env: str | None) -> None:
     """Iterations, labels, errors, verdict, and what is running."""
     from potwright.campaign import Campaign
-    from potwright.campaign_table import print_campaign
+    from potwright.campaign_live import watch
+    from potwright.campaign_table import print_campaign, wide_console
 
-    print_campaign(Campaign(metadata.project_path, env))
+    console, campaign = wide_console(), Campaign(metadata.project_path, env)
+    if live and console.is_terminal:
+        watch(campaign, console)
+    else:
+        print_campaign(campaign)
 
 
 @campaign.command("plan")

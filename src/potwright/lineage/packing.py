@@ -116,7 +116,8 @@ def _copy_labels(holdings: Holdings, folder: Path) -> int:
 def _copy(path: Path, project: Path, folder: Path) -> None:
     """To the same place below ``folder``; what lies outside the project, below ``data/outside``."""
     inside = path.is_relative_to(project)
-    target = folder / (path.relative_to(project) if inside else Path("data/outside", path.name))
+    below = path.relative_to(project) if inside else Path("data/outside", *path.parts[1:])
+    target = folder / below
     target.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         shutil.copytree(path, target)
