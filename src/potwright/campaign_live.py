@@ -24,7 +24,7 @@ from potwright.run_records import PROGRESS
 if TYPE_CHECKING:
     from potwright.campaign import Campaign, Iteration
 
-DONE, RUNNING, WAITING = "done", "running", "waiting"
+DONE, RUNNING, BEGUN, WAITING = "done", "running", "begun", "waiting"
 REFRESH_SECONDS = 2.0
 FIRST_ONLY = "augmentation"
 BAR = 40  # characters
@@ -37,7 +37,7 @@ class Stage:
     Attributes
     ----------
     name, state
-        State is done, running or waiting.
+        State is done, running, begun (another stage has its turn) or waiting.
     seconds
         What its nodes took so far, that which runs included.
     before
@@ -172,7 +172,8 @@ def _stages(
     stages = []
     for name, nodes in _stage_nodes(iteration).items():
         finished = all(one in ran for one in nodes) or iteration.status == "completed"
-        state = RUNNING if node in nodes else DONE if finished else WAITING
+        waiting = BEGUN if any(one in ran for one in nodes) else WAITING
+        state = RUNNING if node in nodes else DONE if finished else waiting
         seconds = sum(float(ran[one]["seconds"]) for one in nodes if one in ran)
         known = [before[one] for one in nodes if one in before]
         took = seconds + (since if node in nodes else 0.0)
@@ -218,7 +219,8 @@ def _left(
 
 def _stages_table(present: Present) -> Table:
     table = plain_table("", "stage", "", "time", "before")
-    styles = {RUNNING: "bold green", DONE: "", WAITING: "dim"}
+    table.title = None
+    styles = {RUNNING: "bold green", DONE: "", BEGUN: "", WAITING: "dim"}
     for stage in present.stages:
         seconds = _time(stage.seconds) if stage.state != WAITING else NOTHING
         before = NOTHING if stage.before is None else _time(stage.before)

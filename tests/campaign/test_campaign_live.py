@@ -88,6 +88,12 @@ def test_stages_are_done_running_and_waiting(exploring):
     assert exploration.before == 2 * len(all_nodes("exploration"))
 
 
+def test_a_stage_whose_report_has_yet_to_be_written_is_begun(exploring):
+    del exploring.records[1]["nodes"]["training_report"]
+    states = {stage.name: stage.state for stage in campaign_live.look(exploring, NOW).stages}
+    assert (states["training"], states["exploration"]) == ("begun", "running")
+
+
 def test_time_left_is_that_of_the_rate_and_of_what_is_to_come(exploring):
     """100 of 400 steps were there, 200 more took 20 s: 100 take 10 s, 4 s of them have gone."""
     exploring.progress(
