@@ -145,6 +145,28 @@ def campaign_trace(metadata: ProjectMetadata, id: str, as_json: bool, env: str |
         tell(history, wide_console())
 
 
+@campaign.command("viz", context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--iteration",
+    "number",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Previews as of the end of this iteration; by default the newest of everything.",
+)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@env_option
+@click.pass_obj
+@readable
+def campaign_viz(
+    metadata: ProjectMetadata, number: int | None, options: tuple[str, ...], env: str | None
+) -> None:
+    """Open Kedro-Viz on an iteration. OPTIONS are those of `kedro viz run`, such as --port."""
+    from potwright.campaign import Campaign
+    from potwright.campaign_viz import show
+
+    show(Campaign(metadata.project_path, env), number, options)
+
+
 @campaign.command("iterate", hidden=True)
 @click.argument("version")
 @click.option("--number", type=click.IntRange(min=1), required=True)
