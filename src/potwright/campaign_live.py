@@ -140,13 +140,14 @@ def view(campaign: Campaign, now: float) -> Group:
     head = f"Campaign {campaign.name}, iteration {present.iteration}{of}: {present.status}"
     if present.seconds_left is not None:
         head += f", about {_time(present.seconds_left)} left"
-    parts: list[Any] = [Text(head, style="bold"), _stages_table(present)]
+    clock = datetime.fromtimestamp(now).astimezone().strftime("%H:%M:%S")
+    parts: list[Any] = [Text(head, style="bold"), Text(f"{clock}; Ctrl-C ends", style="dim")]
+    parts.append(_stages_table(present))
     if present.node:
         parts.append(Text(f"{present.node}, for {_time(present.seconds)}"))
     if present.progress:
         parts += _bar(present.progress)
-    clock = datetime.fromtimestamp(now).astimezone().strftime("%H:%M:%S")
-    return Group(*parts, Text(""), *overview(campaign), Text(f"{clock}; Ctrl-C ends", style="dim"))
+    return Group(*parts, Text(""), *overview(campaign))
 
 
 def _node_seconds(earlier: list[Iteration]) -> dict[str, float]:

@@ -12,7 +12,6 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractVersionedDataset
 
 from potwright.configuration import ProjectParameters
-from potwright.datasets.structures import StructuresDataset
 from potwright.errors import in_words
 from potwright.execution.progress import keep_progress
 from potwright.files import sha256
@@ -164,6 +163,8 @@ class RunRecordHooks:
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str) -> None:
         """Note the version that was read; of the user's files the checksums."""
+        from potwright.datasets.structures import StructuresDataset
+
         self._note_version("loaded", dataset_name)
         dataset = self._catalog[dataset_name] if self._catalog is not None else None
         if isinstance(dataset, StructuresDataset):

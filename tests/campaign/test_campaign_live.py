@@ -168,7 +168,7 @@ def test_on_a_terminal_it_stays_until_it_is_interrupted(finished):
     process = subprocess.Popen(
         [sys.executable, "-m", "kedro", "campaign", "status", "--watch", "--env", finished.env],
         cwd=finished.folder,
-        env={**os.environ, "COLUMNS": "120", "TERM": "xterm"},
+        env={**os.environ, "COLUMNS": "120", "LINES": "50", "TERM": "xterm"},
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
