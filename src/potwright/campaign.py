@@ -187,12 +187,14 @@ class Campaign:
         merge_record(self.runs, version, news)
         ended = self._run_process(version, number, target)
         record = read_record(self.runs, version)
-        if ended != 0 or record["status"] != "completed":
+        if record["status"] != "completed":
             how = f" (its process ended by signal {-ended})" if ended < 0 else ""
             raise InputError(
                 f"iteration {number} of campaign {self.name!r} did not complete{how}. What is "
                 "finished is kept: mend the cause and repeat the command to go on."
             )
+        if ended != 0:
+            logger.warning("Iteration %d is complete, but its process ended badly.", number)
         return Iteration(number, version, record["status"], record)
 
     def _run_process(self, version: str, number: int, target: int) -> int:
@@ -241,6 +243,7 @@ class Campaign:
         """
         from kedro.framework.session import KedroServiceSession
 
+        from potwright.campaign_report import report_after_iteration
         from potwright.execution import end_with_parent
 
         end_with_parent(os.getppid())
@@ -253,13 +256,16 @@ class Campaign:
             ) from None
         names = list(STAGES) if number == 1 else [n for n in STAGES if n != "augmentation"]
         with lock, KedroServiceSession.create(project_path=self.project, env=self.env) as session:
-            session.run(
-                run_id=version,
-                pipeline_names=names,
-                load_versions=self.load_versions(version, names),
-                only_missing_outputs=True,
-                runtime_params={"campaign": {"iteration": number, "max_iterations": target}},
-            )
+            try:
+                session.run(
+                    run_id=version,
+                    pipeline_names=names,
+                    load_versions=self.load_versions(version, names),
+                    only_missing_outputs=True,
+                    runtime_params={"campaign": {"iteration": number, "max_iterations": target}},
+                )
+            finally:
+                report_after_iteration(self, number)
 
     def load_versions(self, version: str, stages: list[str]) -> dict[str, str]:
         """Pin every dataset: its own outputs to this version, the rest to completed iterations."""

@@ -7,9 +7,6 @@ campaign finds them again.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +21,7 @@ from rich.table import Table
 
 from potwright.campaign import Campaign
 from potwright.campaign_table import NOTHING, plain_table, wide_console
+from potwright.logs import quiet_nodes
 from potwright.pes import PESData
 from potwright.pipeline_registry import register_pipelines
 from potwright.pipelines.labelling import cost
@@ -81,7 +79,7 @@ def print_plan(campaign: Campaign, timed_labels: int) -> None:
     """
     console = wide_console()
     with KedroServiceSession.create(project_path=campaign.project, env=campaign.env) as session:
-        with _quiet():
+        with quiet_nodes():
             catalog, pipeline = _in_memory(campaign, session)
             SequentialRunner().run(pipeline, catalog)
         plan = _read(campaign, catalog)
@@ -231,15 +229,3 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * unit or (unit == HOUR and seconds >= HOUR):
             return f"{seconds / unit:.1f} {name}"
     return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Kedro's lines about each node."""
-    runner = logging.getLogger("kedro.runner")
-    level = runner.level
-    runner.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        runner.setLevel(level)

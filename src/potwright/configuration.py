@@ -16,6 +16,7 @@ from potwright.pipelines.augmentation.parameters import AugmentationParameters
 from potwright.pipelines.evaluation.parameters import EvaluationParameters
 from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.labelling.parameters import LabellingParameters
+from potwright.pipelines.reporting.parameters import ReportingParameters
 from potwright.pipelines.training.parameters import TrainingParameters
 
 
@@ -29,6 +30,7 @@ class ProjectParameters(Parameters):
     training: TrainingParameters = TrainingParameters()
     exploration: ExplorationParameters = ExplorationParameters()
     evaluation: EvaluationParameters = EvaluationParameters()
+    reporting: ReportingParameters = ReportingParameters()
 
     @model_validator(mode="after")
     def _dispersion_counts_once(self) -> Self:

@@ -12,6 +12,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import AbstractVersionedDataset
 
 from potwright.configuration import ProjectParameters
+from potwright.datasets.versioned import supply_missing
 from potwright.errors import in_words
 from potwright.execution.progress import keep_progress
 from potwright.files import sha256
@@ -95,6 +96,16 @@ class StartHooks:
         augmented = inputs.get("augmented_structures")
         if self._exploration is not None and node.name == "choose_candidates" and augmented:
             self._exploration.refuse_augmented(augmented)
+
+
+class MissingDataHooks:
+    """Let the reporting pipeline run on what there is."""
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Any, catalog: Any) -> None:
+        """Supply what is not there as empty, unless a stage is to make it."""
+        if {"reporting"} == set().union(*(node.tags for node in pipeline.nodes)):
+            supply_missing(catalog, pipeline)
 
 
 class LabelStoreHooks:

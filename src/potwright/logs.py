@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 UNHELPFUL = {
     "Using synchronous mode": "Kedro: advice about an option that nodes here do not need",
@@ -25,3 +27,15 @@ def drop_unhelpful_lines() -> None:
     for handler in logging.getLogger().handlers:
         if not any(isinstance(known, Helpful) for known in handler.filters):
             handler.addFilter(Helpful())
+
+
+@contextmanager
+def quiet_nodes() -> Iterator[None]:
+    """Without Kedro's lines about each node."""
+    runner = logging.getLogger("kedro.runner")
+    level = runner.level
+    runner.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        runner.setLevel(level)

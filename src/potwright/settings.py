@@ -3,6 +3,7 @@
 from potwright.configuration import ConfigLoader
 from potwright.hooks import (
     LabelStoreHooks,
+    MissingDataHooks,
     ParameterHooks,
     RunRecordHooks,
     SpeciesHooks,
@@ -12,7 +13,14 @@ from potwright.logs import drop_unhelpful_lines
 
 drop_unhelpful_lines()
 
-HOOKS = (ParameterHooks(), RunRecordHooks(), LabelStoreHooks(), SpeciesHooks(), StartHooks())
+HOOKS = (
+    ParameterHooks(),
+    RunRecordHooks(),
+    LabelStoreHooks(),
+    SpeciesHooks(),
+    StartHooks(),
+    MissingDataHooks(),
+)
 
 CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {

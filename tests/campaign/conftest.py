@@ -86,6 +86,12 @@ PARAMETERS: dict[str, Any] = {
         "audit": {"minimum": 2},
         "executor": {"type": "serial"},
     },
+    # seconds of each iteration; the tests of reports switch on what they look at
+    "reporting": {
+        "enabled": False,
+        "descriptor_map": {"enabled": False},
+        "sorep_map": {"enabled": False},
+    },
 }
 
 COUNTED = '''
@@ -362,6 +368,7 @@ def finished(built_once: Callable[..., Path]) -> Project:
         project.succeed("campaign", "run", "--max-iterations", "1")
         for stages in ("augmentation", "evaluation"):
             project.succeed("run", "--pipelines", stages, "--params", "seed=999")
+        project.configure({"reporting": {"enabled": True}})
         project.succeed("campaign", "run", "--max-iterations", "1")
 
     return Project(built_once("finished_campaign", build))

@@ -52,6 +52,8 @@ evaluation:
   selection: {max_selected: 4}
   audit: {minimum: 2}
   executor: {type: serial}
+reporting:
+  sorep_map: {max_structures: 6, executor: {type: serial}}
 """
 
 
@@ -157,7 +159,9 @@ def finished(
     """A copy with one iteration of the demo done."""
 
     def build(folder: Path) -> None:
-        assert "Iteration 1" in copy_project(folder).shell(campaign_command)
+        output = copy_project(folder).shell(campaign_command)
+        assert "Iteration 1" in output
+        assert "\nReport: data/08_reporting/demo/report.html/" in output
 
     folder = tmp_path_factory.mktemp("finished") / "project"
     shutil.copytree(built_once("finished_demo", build), folder, symlinks=True)

@@ -30,6 +30,7 @@ def campaign() -> None:
 def campaign_run(metadata: ProjectMetadata, max_iterations: int | None, env: str | None) -> None:
     """Repeat the stages until the verdict is final. Run it again to resume or to continue."""
     from potwright.campaign import Campaign
+    from potwright.campaign_report import report_path
     from potwright.campaign_table import print_campaign
 
     started = Campaign(metadata.project_path, env)
@@ -37,6 +38,9 @@ def campaign_run(metadata: ProjectMetadata, max_iterations: int | None, env: str
         verdict = started.verdict(iteration)
         click.secho(f"\nIteration {iteration.number}. {verdict['message']}\n", bold=True)
     print_campaign(started)
+    report = report_path(started, iteration)
+    if report.exists():
+        click.echo(f"\nReport: {report.relative_to(metadata.project_path)}")
 
 
 @campaign.command("status")
@@ -55,6 +59,31 @@ def campaign_status(metadata: ProjectMetadata, live: bool, env: str | None) -> N
         watch(campaign, console)
     else:
         print_campaign(campaign)
+
+
+@campaign.command("report")
+@click.option(
+    "--iteration",
+    "number",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Which; by default the newest, finished or not.",
+)
+@click.option("--open/--no-open", "show", default=True, help="Show it, where there is a display.")
+@env_option
+@click.pass_obj
+@readable
+def campaign_report(
+    metadata: ProjectMetadata, number: int | None, show: bool, env: str | None
+) -> None:
+    """Write the report of an iteration, also of a failed or unfinished one, and show it."""
+    from potwright.campaign import Campaign
+    from potwright.campaign_report import has_display, write_report
+
+    path = write_report(Campaign(metadata.project_path, env), number)
+    click.echo(f"Report: {path.relative_to(metadata.project_path)}")
+    if show and has_display():
+        click.launch(str(path))
 
 
 @campaign.command("plan")

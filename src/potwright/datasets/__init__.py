@@ -6,6 +6,8 @@ can be looked at and run again; with ``previous: true`` it loads what was there 
 
 from potwright.datasets.committee import CommitteeDataset, PotentialsDataset
 from potwright.datasets.documents import JSONDataset, TableDataset
+from potwright.datasets.figures import FigureDataset, PageDataset
+from potwright.datasets.history import HistoryDataset
 from potwright.datasets.pes import PESDataset
 from potwright.datasets.predictions import PredictionsDataset
 from potwright.datasets.structures import StructuresDataset
@@ -14,9 +16,12 @@ from potwright.datasets.workspace import LabelStoreDataset, WorkspaceDataset
 
 __all__ = [
     "CommitteeDataset",
+    "FigureDataset",
+    "HistoryDataset",
     "JSONDataset",
     "LabelStoreDataset",
     "PESDataset",
+    "PageDataset",
     "PotentialsDataset",
     "PredictionsDataset",
     "StructuresDataset",

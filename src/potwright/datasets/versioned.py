@@ -7,8 +7,15 @@ from abc import abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, TypeVar
 
-from kedro.io import AbstractVersionedDataset, DatasetError, Version
+from kedro.io import (
+    AbstractVersionedDataset,
+    DataCatalog,
+    DatasetError,
+    MemoryDataset,
+    Version,
+)
 from kedro.io.core import VersionNotFoundError
+from kedro.pipeline import Pipeline
 
 T = TypeVar("T")
 
@@ -93,6 +100,10 @@ class VersionedFile(AbstractVersionedDataset[T, T]):
         own = min(own, os.environ.get(AS_OF) or own)
         return version < own if self._previous else version <= own
 
+    def is_there(self) -> bool:
+        """Whether there is something to load."""
+        return self._previous or self._exists()
+
     def _exists(self) -> bool:
         try:
             return Path(self._get_load_path()).exists()
@@ -101,3 +112,14 @@ class VersionedFile(AbstractVersionedDataset[T, T]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version, "previous": self._previous}
+
+
+def supply_missing(catalog: DataCatalog, pipeline: Pipeline) -> list[str]:
+    """Put empty values into the catalog for inputs of a pipeline that no run has saved; which."""
+    missing = []
+    for name in sorted(pipeline.inputs()):
+        dataset = catalog[name]
+        if isinstance(dataset, VersionedFile) and not dataset.is_there():
+            catalog[name] = MemoryDataset(dataset.nothing(), copy_mode="assign")
+            missing.append(name)
+    return missing

@@ -14,8 +14,8 @@ from kedro.runner import SequentialRunner
 
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
-from potwright.pipelines.evaluation.measurement import audited
 from potwright.pipelines.evaluation.pipeline import create_pipeline
+from potwright.uncertainty.measurement import audited
 
 OUTPUTS = ("predictions", "metrics", "calibration", "selected_structures", "verdict")
 CATALOG = Path(__file__).parents[3] / "conf" / "base" / "catalog_evaluation.yml"

@@ -8,10 +8,10 @@ from ase.build import bulk
 
 from potwright.pes import PESData
 from potwright.pipelines.evaluation.calibration import calibrate
-from potwright.pipelines.evaluation.measurement import audited
 from potwright.pipelines.evaluation.rules import RULES, Pool
 from potwright.pipelines.evaluation.selection import judge, remaining_budget, select
 from potwright.uncertainty import Predictions
+from potwright.uncertainty.measurement import audited
 
 NO_AUDIT = {"fraction": 0.0, "minimum": 0}
 

@@ -2,11 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from potwright.datasets.threshold_maps import figure
 from potwright.pes import PESData
 from potwright.pipelines.evaluation.threshold_maps import COUNTS, GRID, threshold_maps
 from potwright.uncertainty import Predictions
@@ -75,15 +73,3 @@ def test_nothing_to_count_on_gives_an_empty_table_with_its_columns(
     )
     assert not len(table)
     assert "true_positive_rate" in table.columns
-    assert figure(table)["data"] == []
-
-
-def test_the_preview_is_a_figure_with_a_map_of_each_rate_and_property(maps: pd.DataFrame) -> None:
-    shown = figure(maps)
-    heat = [trace for trace in shown["data"] if trace["type"] == "heatmap"]
-    assert len(heat) == 2 * 3 * 3  # rates, properties, sizes of the committee
-    assert sum(trace["visible"] for trace in heat) == 2 * 3  # the whole committee
-    assert "audit" in shown["layout"]["title"]["text"]
-    values = np.array([v for trace in heat for row in trace["z"] for v in row], dtype=float)
-    assert np.nanmin(values) >= 0
-    assert np.nanmax(values) <= 1

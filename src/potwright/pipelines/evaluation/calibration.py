@@ -1,6 +1,6 @@
 """The calibration of a committee, from labels that it has not been trained on.
 
-What counts as evidence, see :mod:`potwright.pipelines.evaluation.evidence`. Rates and coverage are
+What counts as evidence, see :mod:`potwright.uncertainty.evidence`. Rates and coverage are
 quoted on the audit sample alone, for the threshold and error bars that were in force when it was
 drawn.
 """
@@ -16,16 +16,16 @@ import pandas as pd
 
 from potwright.pes import PESData
 from potwright.pipelines.evaluation.error_bars import error_bars, error_bars_per_atom
-from potwright.pipelines.evaluation.evidence import (
+from potwright.pipelines.evaluation.parameters import CalibrationParameters, EvaluationParameters
+from potwright.randomness import generator
+from potwright.uncertainty import PROPERTIES, Predictions, classify, coverage, fit_slope
+from potwright.uncertainty.evidence import (
     AUDIT,
     atom_evidence,
     evidence_sources,
     structure_evidence,
 )
-from potwright.pipelines.evaluation.measurement import WRITTEN_UNITS, column, number, proportion_of
-from potwright.pipelines.evaluation.parameters import CalibrationParameters, EvaluationParameters
-from potwright.randomness import generator
-from potwright.uncertainty import PROPERTIES, Predictions, classify, coverage, fit_slope
+from potwright.uncertainty.measurement import WRITTEN_UNITS, column, number, proportion_of
 
 logger = logging.getLogger(__name__)
 

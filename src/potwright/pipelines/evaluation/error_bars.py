@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from potwright.pipelines.evaluation.evidence import AtomEvidence
-from potwright.pipelines.evaluation.measurement import number
 from potwright.pipelines.evaluation.parameters import CalibrationParameters
 from potwright.uncertainty import (
     conformal_factor,
@@ -21,6 +19,8 @@ from potwright.uncertainty import (
     rank_correlation,
     trusted,
 )
+from potwright.uncertainty.evidence import AtomEvidence
+from potwright.uncertainty.measurement import number
 
 KEYS = {"linear": "c", "conformal": "c_conformal", "likelihood": "c_likelihood"}
 KEYS_PER_ATOM = {

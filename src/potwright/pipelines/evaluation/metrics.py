@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from potwright.pes import PESData
-from potwright.pipelines.evaluation.measurement import MILLI, UNITS, audit_of
 from potwright.uncertainty import Predictions
+from potwright.uncertainty.measurement import MILLI, UNITS, audit_of
 
 FIRST_TEST = "test of first iteration"
 AUDIT = "audit"

@@ -11,11 +11,11 @@ import pandas as pd
 from potwright.execution import ExecutorParameters
 from potwright.pes import PESData
 from potwright.pipelines.evaluation.environments import Environments
-from potwright.pipelines.evaluation.measurement import UNITS, column, measure, number
 from potwright.pipelines.evaluation.parameters import AuditParameters, EvaluationParameters
 from potwright.pipelines.evaluation.rules import RULES, Chosen, Pool
 from potwright.randomness import generator
 from potwright.uncertainty import PROPERTIES, Predictions, force_uncertainty
+from potwright.uncertainty.measurement import UNITS, column, measure, number
 
 logger = logging.getLogger(__name__)
 

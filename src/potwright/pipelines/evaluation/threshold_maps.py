@@ -17,13 +17,6 @@ import numpy as np
 import pandas as pd
 
 from potwright.pes import PESData
-from potwright.pipelines.evaluation.evidence import (
-    AUDIT,
-    VALIDATION,
-    evidence_sources,
-    held_out_source,
-)
-from potwright.pipelines.evaluation.measurement import MILLI, UNITS
 from potwright.pipelines.evaluation.parameters import EvaluationParameters
 from potwright.uncertainty import (
     PROPERTIES,
@@ -32,6 +25,13 @@ from potwright.uncertainty import (
     fit_slope,
     property_uncertainties,
 )
+from potwright.uncertainty.evidence import (
+    AUDIT,
+    VALIDATION,
+    evidence_sources,
+    held_out_source,
+)
+from potwright.uncertainty.measurement import MILLI, UNITS
 
 GRID = 12
 CHOICES = 10

@@ -9,10 +9,10 @@ import pandas as pd
 
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
-from potwright.pipelines.evaluation.measurement import audited, column
 from potwright.pipelines.evaluation.parameters import EvaluationParameters
 from potwright.pipelines.evaluation.selection import is_calibrated, remaining_budget
 from potwright.uncertainty import PROPERTIES
+from potwright.uncertainty.measurement import audited, column
 
 CONTINUE = "continue"
 CONVERGED = "converged"

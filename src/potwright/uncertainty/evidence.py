@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from potwright.pes import PESData
-from potwright.pipelines.evaluation.measurement import audit_of, measure
 from potwright.uncertainty import Predictions, force_uncertainty
+from potwright.uncertainty.measurement import audit_of, measure
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""Descriptors of structures that no training has shaped."""

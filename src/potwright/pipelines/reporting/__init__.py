@@ -1,0 +1,1 @@
+"""Reporting: what an iteration came to, as figures and one page of HTML."""
