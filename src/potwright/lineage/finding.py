@@ -73,8 +73,8 @@ class Finder:
         if not found:
             raise InputError(
                 f"no structure of campaign {self.holdings.campaign.name!r} has an id that begins "
-                f"with {beginning!r}; labelling_report.csv, exploration_report.csv and the column `id` "
-                "of every dataset have them"
+                f"with {beginning!r}; labelling_report.csv, exploration_report.csv and the column "
+                "`id` of every dataset have them"
             )
         if len(found) > 1:
             some = ", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else "")

@@ -9,9 +9,9 @@ import pandas as pd
 
 from potwright.errors import InputError
 from potwright.lineage.holdings import Holdings
-from potwright.pipelines.evaluation.measurement import UNITS, column, measure, number
 from potwright.pipelines.evaluation.parameters import EvaluationParameters
 from potwright.pipelines.evaluation.selection import is_calibrated, judge
+from potwright.uncertainty.measurement import UNITS, column, measure, number
 
 if TYPE_CHECKING:
     from potwright.campaign import Iteration
