@@ -17,6 +17,7 @@ from potwright.pipelines.evaluation.parameters import EvaluationParameters
 from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.labelling.parameters import LabellingParameters
 from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.pipelines.validation.parameters import ValidationParameters
 
 
 class ProjectParameters(Parameters):
@@ -29,6 +30,7 @@ class ProjectParameters(Parameters):
     training: TrainingParameters = TrainingParameters()
     exploration: ExplorationParameters = ExplorationParameters()
     evaluation: EvaluationParameters = EvaluationParameters()
+    validation: ValidationParameters = ValidationParameters()
 
     @model_validator(mode="after")
     def _dispersion_counts_once(self) -> Self:

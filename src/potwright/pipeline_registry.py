@@ -9,6 +9,7 @@ from potwright.pipelines.evaluation import pipeline as evaluation
 from potwright.pipelines.exploration import pipeline as exploration
 from potwright.pipelines.labelling import pipeline as labelling
 from potwright.pipelines.training import pipeline as training
+from potwright.pipelines.validation import pipeline as validation
 
 STAGES = {
     "augmentation": augmentation,
@@ -20,11 +21,12 @@ STAGES = {
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Each stage alone, one whole iteration as ``__default__``, and labelling data again."""
+    """Each stage alone, one whole iteration as ``__default__``, and what is done when asked for."""
     # not find_pipelines(): it breaks pipelines combined under --pipelines
     pipelines = {name: stage.create_pipeline() for name, stage in STAGES.items()}
     return {
         **pipelines,
         "__default__": sum(pipelines.values(), start=Pipeline([])),
         "relabelling": labelling.create_relabelling_pipeline(),
+        "validation": validation.create_pipeline(),
     }

@@ -1,0 +1,86 @@
+"""Nodes of the validation stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from pydantic import TypeAdapter
+
+from potwright.errors import InputError
+from potwright.execution import KeptWorkers
+from potwright.pipelines.validation import equations_of_state, results
+from potwright.pipelines.validation.parameters import ValidationParameters
+from potwright.pipelines.validation.results import Result
+from potwright.pipelines.validation.surfaces import NamedCommittee, Surfaces
+from potwright.potentials import Committee
+from potwright.potentials.files import open_potentials
+from potwright.quantum import Engine, EngineParameters, LabelStore
+
+Measure = Callable[[Surfaces, ValidationParameters], Result]
+
+
+def open_surfaces(
+    committee: Committee,
+    label_store: LabelStore,
+    labelling_engine: dict[str, Any],
+    parameters: ValidationParameters,
+) -> Surfaces:
+    """Open the potentials, and the engine that is their reference."""
+    potentials = {
+        name: NamedCommittee(
+            committee if one.path is None else open_potentials(one.path), one.includes_dispersion
+        )
+        for name, one in parameters.potentials.items()
+    }
+    engine: Engine = parameters.reference or TypeAdapter(EngineParameters).validate_python(
+        labelling_engine
+    )
+    engine.verify()
+    _refuse_dispersion_twice(engine, parameters)
+    return Surfaces(
+        potentials,
+        engine,
+        label_store,
+        parameters.executor,
+        parameters.device,
+        parameters.dispersion,
+        parameters.members,
+    )
+
+
+def measure_equations_of_state(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
+    """Energy over bond length of all listed prototypes, and their minima."""
+    enabled = parameters.equation_of_state.enabled
+    return _measured("equation_of_state", enabled, equations_of_state.measure, surfaces, parameters)
+
+
+def collect_validation(*measured: Result) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Join what was measured: a table of numbers, and everything that can be plotted."""
+    ran = [one for one in measured if one.quantities or one.curves or one.missing]
+    return results.table(ran), results.document(ran)
+
+
+def _measured(
+    test: str,
+    enabled: bool,
+    measure: Measure,
+    surfaces: Surfaces,
+    parameters: ValidationParameters,
+) -> Result:
+    """Nothing, or what a test measures with workers that stay from round to round."""
+    if not enabled:
+        return Result(test)
+    with KeptWorkers(parameters.executor) as workers:
+        return measure(surfaces.on(workers), parameters)
+
+
+def _refuse_dispersion_twice(engine: Engine, parameters: ValidationParameters) -> None:
+    added = parameters.dispersion.type
+    if added != "none" and engine.includes_dispersion:
+        raise InputError(
+            f"validation.dispersion.type = {added!r}: labels of the reference contain dispersion, "
+            "which the potentials learn; added again it would count twice. Use none, or an engine "
+            "whose labels lack it"
+        )
