@@ -10,7 +10,13 @@ from pydantic import TypeAdapter
 
 from potwright.errors import InputError
 from potwright.execution import KeptWorkers
-from potwright.pipelines.validation import equations_of_state, results
+from potwright.pipelines.validation import (
+    defects,
+    elastic,
+    equations_of_state,
+    phonons,
+    results,
+)
 from potwright.pipelines.validation.parameters import ValidationParameters
 from potwright.pipelines.validation.results import Result
 from potwright.pipelines.validation.surfaces import NamedCommittee, Surfaces
@@ -54,6 +60,21 @@ def measure_equations_of_state(surfaces: Surfaces, parameters: ValidationParamet
     """Energy over bond length of all listed prototypes, and their minima."""
     enabled = parameters.equation_of_state.enabled
     return _measured("equation_of_state", enabled, equations_of_state.measure, surfaces, parameters)
+
+
+def measure_elastic_constants(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
+    """Elastic constants and moduli of all listed crystals and sheets."""
+    return _measured("elastic", parameters.elastic.enabled, elastic.measure, surfaces, parameters)
+
+
+def measure_phonons(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
+    """Phonon dispersion and density of states of all listed prototypes."""
+    return _measured("phonons", parameters.phonons.enabled, phonons.measure, surfaces, parameters)
+
+
+def measure_defects(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
+    """Formation energies of point defects, relaxed and evaluated by either side."""
+    return _measured("defects", parameters.defects.enabled, defects.measure, surfaces, parameters)
 
 
 def collect_validation(*measured: Result) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +13,8 @@ from potwright.parameters import Parameters
 from potwright.pipelines.validation.prototypes import Prototype
 from potwright.pipelines.validation.surfaces import REFERENCE
 from potwright.quantum import EngineParameters
+
+TESTS_OF_PROTOTYPES = ("equation_of_state", "elastic", "phonons", "defects")
 
 
 class PotentialParameters(Parameters):
@@ -54,6 +56,100 @@ class EquationOfStateParameters(Parameters):
     dispersion: bool = True
 
 
+class ElasticParameters(Parameters):
+    """Elastic constants and moduli.
+
+    Attributes
+    ----------
+    enabled, prototypes, dispersion
+        As in :class:`EquationOfStateParameters`; crystals, or sheets along their first two axes.
+    strain
+        Of either sign, engineering strain for shear.
+    max_force_ev_per_angstrom, max_steps
+        Where relaxations end.
+    """
+
+    enabled: bool = False
+    prototypes: tuple[str, ...] = ()
+    strain: float = Field(default=0.005, gt=0, le=0.05)
+    max_force_ev_per_angstrom: float = Field(default=0.001, gt=0)
+    max_steps: int = Field(default=300, ge=1)
+    dispersion: bool = True
+
+
+class PhononParameters(Parameters):
+    """Dispersion and density of states.
+
+    Attributes
+    ----------
+    enabled, prototypes, dispersion
+        As in :class:`EquationOfStateParameters`.
+    min_length_angstrom
+        Of the supercell in which atoms are displaced: distance of periodic images.
+    displacement_angstrom
+        How far.
+    points
+        Along the path between the points of high symmetry.
+    mesh_length_angstrom
+        Over the lattice vectors: points of the mesh for the density of states.
+    max_force_ev_per_angstrom, max_steps
+        Where relaxations end.
+    """
+
+    enabled: bool = False
+    prototypes: tuple[str, ...] = ()
+    min_length_angstrom: float = Field(default=9.0, gt=0)
+    displacement_angstrom: float = Field(default=0.01, gt=0, le=0.2)
+    points: int = Field(default=120, ge=10)
+    mesh_length_angstrom: float = Field(default=40.0, gt=0)
+    max_force_ev_per_angstrom: float = Field(default=0.001, gt=0)
+    max_steps: int = Field(default=300, ge=1)
+    dispersion: bool = True
+
+
+class HostParameters(Parameters):
+    """A crystal or sheet, and the defects that it gets.
+
+    Attributes
+    ----------
+    prototype
+        Its name.
+    defects
+        One at a time.
+    """
+
+    prototype: str
+    defects: tuple[Literal["vacancy", "divacancy", "stone_wales"], ...]
+
+
+class DefectParameters(Parameters):
+    """Formation energies of point defects.
+
+    Attributes
+    ----------
+    enabled, dispersion
+        As in :class:`EquationOfStateParameters`.
+    hosts
+        What has which defects.
+    min_length_angstrom
+        Of the supercell: distance of a defect's periodic images.
+    max_force_ev_per_angstrom, max_steps
+        Where relaxations end.
+    """
+
+    enabled: bool = False
+    hosts: tuple[HostParameters, ...] = ()
+    min_length_angstrom: float = Field(default=12.0, gt=0)
+    max_force_ev_per_angstrom: float = Field(default=0.01, gt=0)
+    max_steps: int = Field(default=300, ge=1)
+    dispersion: bool = False
+
+    @property
+    def prototypes(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(host.prototype for host in self.hosts)
+
+
 class ValidationParameters(Parameters):
     """What is tested, against what, and where it computes.
 
@@ -69,7 +165,7 @@ class ValidationParameters(Parameters):
         Whether each member is carried through every test, beside the committee mean.
     prototypes
         Structures by name.
-    equation_of_state
+    equation_of_state, elastic, phonons, defects
         The tests.
     executor, device
         Where labels and potentials compute.
@@ -83,6 +179,9 @@ class ValidationParameters(Parameters):
     members: bool = True
     prototypes: dict[str, Prototype] = Field(default_factory=dict)
     equation_of_state: EquationOfStateParameters = EquationOfStateParameters()
+    elastic: ElasticParameters = ElasticParameters()
+    phonons: PhononParameters = PhononParameters()
+    defects: DefectParameters = DefectParameters()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
 
@@ -97,7 +196,7 @@ class ValidationParameters(Parameters):
 
     @model_validator(mode="after")
     def _tests_name_prototypes(self) -> Self:
-        for test in ("equation_of_state",):
+        for test in TESTS_OF_PROTOTYPES:
             for name in getattr(self, test).prototypes:
                 if name not in self.prototypes:
                     nearest = difflib.get_close_matches(name, self.prototypes, n=1, cutoff=0.4)

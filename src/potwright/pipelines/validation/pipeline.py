@@ -10,6 +10,9 @@ from potwright.pipelines.validation import nodes
 
 TESTS = {
     "equations_of_state": nodes.measure_equations_of_state,
+    "elastic_constants": nodes.measure_elastic_constants,
+    "phonons": nodes.measure_phonons,
+    "defects": nodes.measure_defects,
 }
 
 
