@@ -10,10 +10,13 @@ from pydantic import TypeAdapter
 
 from potwright.errors import InputError
 from potwright.execution import KeptWorkers
+from potwright.pes import PESData
 from potwright.pipelines.validation import (
     defects,
     elastic,
     equations_of_state,
+    generalisation,
+    interlayer,
     phonons,
     results,
 )
@@ -50,9 +53,9 @@ def open_surfaces(
         engine,
         label_store,
         parameters.executor,
-        parameters.device,
-        parameters.dispersion,
-        parameters.members,
+        device=parameters.device,
+        dispersion=parameters.dispersion,
+        members=parameters.members,
     )
 
 
@@ -77,6 +80,29 @@ def measure_defects(surfaces: Surfaces, parameters: ValidationParameters) -> Res
     return _measured("defects", parameters.defects.enabled, defects.measure, surfaces, parameters)
 
 
+def measure_interlayer_binding(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
+    """Energy over the distance of layers, with and without dispersion."""
+    enabled = parameters.interlayer.enabled
+    return _measured("interlayer", enabled, interlayer.measure, surfaces, parameters)
+
+
+def measure_generalisation(
+    surfaces: Surfaces, unseen_structures: PESData, parameters: ValidationParameters
+) -> Result:
+    """Errors on structures that nobody has seen; failed labels and outliers are counted apart."""
+    enabled = parameters.generalisation.enabled
+    if enabled and not len(unseen_structures):
+        raise InputError(
+            "validation.generalisation: there are no unseen structures; put some where "
+            "unseen_structures of the catalog says, or set enabled: false"
+        )
+
+    def measure(opened: Surfaces, asked: ValidationParameters) -> Result:
+        return generalisation.measure(opened, unseen_structures, asked)
+
+    return _measured("generalisation", enabled, measure, surfaces, parameters)
+
+
 def collect_validation(*measured: Result) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Join what was measured: a table of numbers, and everything that can be plotted."""
     ran = [one for one in measured if one.quantities or one.curves or one.missing]
@@ -93,8 +119,9 @@ def _measured(
     """Nothing, or what a test measures with workers that stay from round to round."""
     if not enabled:
         return Result(test)
-    with KeptWorkers(parameters.executor) as workers:
-        return measure(surfaces.on(workers), parameters)
+    # apart, because loky takes a worker that begins to use a large library for one that leaks
+    with KeptWorkers(parameters.executor) as workers, KeptWorkers(parameters.executor) as labellers:
+        return measure(surfaces.on(workers, labellers), parameters)
 
 
 def _refuse_dispersion_twice(engine: Engine, parameters: ValidationParameters) -> None:

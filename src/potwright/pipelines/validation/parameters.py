@@ -14,7 +14,7 @@ from potwright.pipelines.validation.prototypes import Prototype
 from potwright.pipelines.validation.surfaces import REFERENCE
 from potwright.quantum import EngineParameters
 
-TESTS_OF_PROTOTYPES = ("equation_of_state", "elastic", "phonons", "defects")
+TESTS_OF_PROTOTYPES = ("equation_of_state", "elastic", "phonons", "defects", "interlayer")
 
 
 class PotentialParameters(Parameters):
@@ -150,6 +150,67 @@ class DefectParameters(Parameters):
         return tuple(host.prototype for host in self.hosts)
 
 
+class InterlayerParameters(Parameters):
+    """Binding of layers; with and without dispersion, if there is any.
+
+    Attributes
+    ----------
+    enabled, prototypes
+        As in :class:`EquationOfStateParameters`.
+    axis
+        The lattice vector, from 0, across which layers are stacked.
+    distances_angstrom
+        Between layers; energies are relative to the largest.
+    """
+
+    enabled: bool = False
+    prototypes: tuple[str, ...] = ()
+    axis: Literal[0, 1, 2] = 2
+    distances_angstrom: tuple[float, ...] = Field(
+        default=(2.8, 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6, 3.8, 4.0, 4.5, 5.0, 6.0, 8.0, 10.0),
+        min_length=4,
+    )
+
+
+class OutlierParameters(Parameters):
+    """Disagreements beyond which a structure is counted apart (paper, section 2.2).
+
+    Attributes
+    ----------
+    energy_ev_per_atom, forces_ev_per_angstrom, stress_ev_per_angstrom3
+        Of any potential's committee.
+    """
+
+    energy_ev_per_atom: float = Field(default=0.2, gt=0)
+    forces_ev_per_angstrom: float = Field(default=50.0, gt=0)
+    stress_ev_per_angstrom3: float = Field(default=1.0, gt=0)
+
+    @property
+    def by_property(self) -> dict[str, float]:
+        """Limits by the names of the properties."""
+        return {
+            "energy": self.energy_ev_per_atom,
+            "forces": self.forces_ev_per_angstrom,
+            "stress": self.stress_ev_per_angstrom3,
+        }
+
+
+class GeneralisationParameters(Parameters):
+    """Errors on the structures of ``unseen_structures`` in the catalog.
+
+    Attributes
+    ----------
+    enabled, dispersion
+        As in :class:`EquationOfStateParameters`.
+    outliers
+        What is counted apart.
+    """
+
+    enabled: bool = False
+    outliers: OutlierParameters = OutlierParameters()
+    dispersion: bool = False
+
+
 class ValidationParameters(Parameters):
     """What is tested, against what, and where it computes.
 
@@ -165,7 +226,7 @@ class ValidationParameters(Parameters):
         Whether each member is carried through every test, beside the committee mean.
     prototypes
         Structures by name.
-    equation_of_state, elastic, phonons, defects
+    equation_of_state, elastic, phonons, defects, interlayer, generalisation
         The tests.
     executor, device
         Where labels and potentials compute.
@@ -182,6 +243,8 @@ class ValidationParameters(Parameters):
     elastic: ElasticParameters = ElasticParameters()
     phonons: PhononParameters = PhononParameters()
     defects: DefectParameters = DefectParameters()
+    interlayer: InterlayerParameters = InterlayerParameters()
+    generalisation: GeneralisationParameters = GeneralisationParameters()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
 

@@ -13,7 +13,10 @@ TESTS = {
     "elastic_constants": nodes.measure_elastic_constants,
     "phonons": nodes.measure_phonons,
     "defects": nodes.measure_defects,
+    "interlayer_binding": nodes.measure_interlayer_binding,
+    "generalisation": nodes.measure_generalisation,
 }
+FURTHER_INPUTS = {"generalisation": ["unseen_structures"]}
 
 
 def create_pipeline(**_: Any) -> Pipeline:
@@ -28,7 +31,12 @@ def create_pipeline(**_: Any) -> Pipeline:
                 name="open_surfaces",
             ),
             *(
-                Node(function, [surfaces, parameters], f"measured_{name}", name=function.__name__)
+                Node(
+                    function,
+                    [surfaces, *FURTHER_INPUTS.get(name, []), parameters],
+                    f"measured_{name}",
+                    name=function.__name__,
+                )
                 for name, function in TESTS.items()
             ),
             Node(

@@ -12,10 +12,9 @@ import numpy as np
 from ase import Atoms
 
 from potwright.dynamics.dispersion import Dispersion, NoDispersion
-from potwright.errors import InputError
-from potwright.execution import ExecutorBlock, Outcome, run_tasks
-from potwright.geometry import engine_pbc
+from potwright.execution import ExecutorBlock
 from potwright.pes import PESData
+from potwright.pipelines.validation import answers
 from potwright.pipelines.validation.plans import (
     NoResultError,
     Plan,
@@ -28,7 +27,7 @@ from potwright.pipelines.validation.plans import (
 from potwright.pipelines.validation.prototypes import Prototype
 from potwright.potentials import Committee
 from potwright.potentials.species import refuse_unknown
-from potwright.quantum import Engine, Label, LabelStore
+from potwright.quantum import Engine, LabelStore
 from potwright.quantum.calculations import label_structures
 from potwright.uncertainty import Predictions
 
@@ -83,6 +82,8 @@ class Surfaces:
         Where its labels are looked up, and kept.
     executor
         Where all of them compute.
+    labelling_executor
+        Where the engine computes; None: where all do.
     device
         For the potentials.
     dispersion
@@ -100,6 +101,7 @@ class Surfaces:
     engine: Engine
     store: LabelStore
     executor: ExecutorBlock
+    labelling_executor: ExecutorBlock | None = None
     device: str = "auto"
     dispersion: Dispersion = field(default_factory=NoDispersion)
     members: bool = True
@@ -115,9 +117,11 @@ class Surfaces:
             found += [Surface(name, m) for m in range(len(named.committee))] if several else []
         return found
 
-    def on(self, executor: ExecutorBlock) -> Surfaces:
+    def on(self, executor: ExecutorBlock, labelling_executor: ExecutorBlock) -> Surfaces:
         """The same surfaces, computed elsewhere."""
-        return replace(self, executor=executor, costs=Counter())
+        return replace(
+            self, executor=executor, labelling_executor=labelling_executor, costs=Counter()
+        )
 
     def repeats_of(self, prototype: Prototype) -> tuple[int, int, int]:
         """The supercell in which the reference has to see a structure."""
@@ -213,8 +217,51 @@ class Surfaces:
         for name, places in by_potential.items():
             for place, id in zip(places, pes[name].id.tolist(), strict=True):
                 value = found[name][id][_row(requests[place][0])]
-                values[place] = _sum(value, added[name, id]) if (name, id) in added else value
+                values[place] = (
+                    answers.total(value, added[name, id]) if (name, id) in added else value
+                )
         return values
+
+    def labelled(self, pes: PESData, *, dispersion: bool) -> tuple[PESData, dict[str, str]]:
+        """The structures that the reference can label, with labels; why the others have none."""
+        found = self._labels(pes)
+        has = np.array([not found[id][0].missing for id in pes.id.tolist()], dtype=bool)
+        reasons = {id: found[id][0].missing for id in pes.id[~has].tolist()}
+        kept = pes[has]
+        if not len(kept):
+            return kept, reasons
+        added = self._dispersion({REFERENCE.potential: kept}) if dispersion else {}
+        values = [
+            answers.total(found[id][0], added[REFERENCE.potential, id])
+            if (REFERENCE.potential, id) in added
+            else found[id][0]
+            for id in kept.id.tolist()
+        ]
+        labelled = kept.replace(
+            energy=np.array([one.energy for one in values]),
+            forces=np.concatenate([one.forces for one in values]),
+            stress=np.array([one.stress for one in values]),
+        )
+        return labelled, reasons
+
+    def predicted(self, pes: PESData, *, dispersion: bool) -> dict[str, Predictions]:
+        """What the members of each potential say of structures, in their order."""
+        found: dict[str, list[Predictions]] = {name: [] for name in self.potentials}
+        committees = {name: one.committee for name, one in self.potentials.items()}
+        wanted = dict.fromkeys(self.potentials, pes)
+        for name, part, predicted in answers.predictions(
+            wanted, committees, self.executor, self.device
+        ):
+            self.costs["evaluations of potentials"] += len(part)
+            found[name].append(predicted)
+        whole = {name: Predictions.concatenate(one).select(pes.id) for name, one in found.items()}
+        added = self._dispersion(wanted) if dispersion else {}
+        return {
+            name: answers.with_added(one, [added[name, id] for id in pes.id.tolist()])
+            if (name, pes.id[0]) in added
+            else one
+            for name, one in whole.items()
+        }
 
     # ---------------------------------------------------------------- who computes
 
@@ -224,7 +271,7 @@ class Surfaces:
             pes,
             self.store,
             self.engine,
-            self.executor,
+            self.labelling_executor or self.executor,
             retry=self.retry,
             all_may_fail=True,
             description="",
@@ -234,7 +281,7 @@ class Surfaces:
         self.costs["labels failed"] += len(outcomes.failures)
         seconds = [outcomes.labels[i].seconds for i in outcomes.computed if i in outcomes.labels]
         self.costs["seconds of labelling"] += round(sum(seconds))
-        found = {id: [_of_label(label)] for id, label in outcomes.labels.items()}
+        found = {id: [answers.of_label(label)] for id, label in outcomes.labels.items()}
         sizes = dict(zip(pes.id.tolist(), pes.n_atoms.tolist(), strict=True))
         for id, failure in outcomes.failures.items():
             found[id] = [Values.none(sizes[id], f"{failure.reason}: {failure.message}")]
@@ -242,16 +289,13 @@ class Surfaces:
 
     def _predictions(self, wanted: Mapping[str, PESData]) -> dict[str, dict[str, list[Values]]]:
         """Of all members of potentials, and last of their means, in the executor's workers."""
-        tasks = [
-            _Task(name, self.potentials[name].committee, part, self.device)
-            for name, pes in wanted.items()
-            for part in _parts(pes, self.executor.slots())
-        ]
         found: dict[str, dict[str, list[Values]]] = {name: {} for name in wanted}
-        for outcome in run_tasks(_predict, tasks, self.executor, description="Potentials"):
-            task = tasks[outcome.index]
-            self.costs["evaluations of potentials"] += len(task.pes)
-            found[task.name] |= _by_member(_predicted(outcome, task.name), task.pes)
+        committees = {name: self.potentials[name].committee for name in wanted}
+        for name, part, predicted in answers.predictions(
+            wanted, committees, self.executor, self.device
+        ):
+            self.costs["evaluations of potentials"] += len(part)
+            found[name] |= answers.by_member(predicted, part)
         return found
 
     def _dispersion(self, wanted: Mapping[str, PESData]) -> dict[tuple[str, str], Values]:
@@ -263,7 +307,7 @@ class Surfaces:
         known: dict[str, Values] = {}
         for name in lacking:
             for id, atoms in zip(wanted[name].id.tolist(), wanted[name].to_atoms(), strict=True):
-                known[id] = known.get(id) or _calculated(atoms, calculator)
+                known[id] = known.get(id) or answers.calculated(atoms, calculator)
         return {(name, id): known[id] for name in lacking for id in wanted[name].id.tolist()}
 
     def _includes_dispersion(self, name: str) -> bool:
@@ -277,81 +321,9 @@ def surface_of(key: Any) -> Surface:
     return key if isinstance(key, Surface) else key[0]
 
 
-class _Task(NamedTuple):
-    name: str
-    committee: Committee
-    pes: PESData
-    device: str
-
-
-def _predict(task: _Task) -> Predictions:
-    """What a worker runs."""
-    return task.committee.predict(task.pes, device=task.device)
-
-
-def _predicted(outcome: Outcome, name: str) -> Predictions:
-    error = outcome.error
-    if error is None:
-        assert isinstance(outcome.value, Predictions)
-        return outcome.value
-    if error.kind == InputError.__name__:
-        raise InputError(f"potential {name!r}: {error.message}")
-    raise RuntimeError(f"potential {name!r} fails: {error.kind}: {error.message}")
-
-
-def _parts(pes: PESData, slots: int) -> list[PESData]:
-    """Pieces of about equal cost, one for each worker at most."""
-    order = np.argsort(-pes.n_atoms, kind="stable")
-    chosen = [np.sort(order[i::slots]) for i in range(min(slots, len(pes)))]
-    return [pes[one] for one in chosen]
-
-
-def _by_member(predictions: Predictions, pes: PESData) -> dict[str, list[Values]]:
-    found = {}
-    for i, id in enumerate(pes.id.tolist()):
-        atoms = slice(int(pes.offsets[i]), int(pes.offsets[i + 1]))
-        members = [
-            Values(float(e[i]), f[atoms], s[i])
-            for e, f, s in zip(
-                predictions.energy, predictions.forces, predictions.stress, strict=True
-            )
-        ]
-        found[id] = [*members, _mean(members)]
-    return found
-
-
-def _mean(members: Sequence[Values]) -> Values:
-    return Values(
-        float(np.mean([one.energy for one in members])),
-        np.mean([one.forces for one in members], axis=0),
-        np.mean([one.stress for one in members], axis=0),
-    )
-
-
 def _row(surface: Surface) -> int:
     """Where a surface's values are in the list of its potential; the mean is the last."""
     return -1 if surface.member is None else surface.member
-
-
-def _of_label(label: Label) -> Values:
-    stress = np.full(6, np.nan) if label.stress is None else label.stress
-    return Values(label.energy, label.forces, stress)
-
-
-def _calculated(atoms: Atoms, calculator: Any) -> Values:
-    atoms = atoms.copy()
-    atoms.pbc = engine_pbc(atoms.pbc)
-    atoms.calc = calculator
-    stress = np.array(atoms.get_stress()) if atoms.pbc.any() else np.full(6, np.nan)
-    return Values(float(atoms.get_potential_energy()), np.array(atoms.get_forces()), stress)
-
-
-def _sum(one: Values, other: Values) -> Values:
-    return one._replace(
-        energy=one.energy + other.energy,
-        forces=one.forces + other.forces,
-        stress=one.stress + other.stress,
-    )
 
 
 def _addressed(plan: Plan[T], surface: Surface) -> Plan[T]:
