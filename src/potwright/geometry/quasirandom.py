@@ -35,6 +35,7 @@ def quasirandom_arrangement(
     pbc: np.ndarray,
     sites: np.ndarray,
     occupants: np.ndarray,
+    *,
     iterations: int,
     rng: np.random.Generator,
 ) -> np.ndarray:

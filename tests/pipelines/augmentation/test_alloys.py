@@ -10,8 +10,8 @@ import pytest
 from ase.build import bulk, mx2
 
 from potwright.errors import InputError
-from potwright.geometry.quasirandom import shell_radii
 from potwright.geometry import colliding_atoms
+from potwright.geometry.quasirandom import shell_radii
 from potwright.pes import PESData
 from potwright.pipelines.augmentation.alloys import mix_alloys
 from potwright.pipelines.augmentation.copies import make_copies

@@ -57,6 +57,7 @@ def validate(
             "committee": committee,
             "label_store": LabelStore(tmp_path / "labels.db"),
             "params:labelling.engine": ENGINE,
+            "params:seed": 1,
             "params:validation": ValidationParameters.model_validate({**keys, **given}),
         }
         catalog = DataCatalog.from_config(entries, save_version=version)

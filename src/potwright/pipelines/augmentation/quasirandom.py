@@ -58,7 +58,7 @@ class Quasirandom:
         if lattice is None:
             return occupants
         return quasirandom_arrangement(
-            lattice.positions, lattice.cell, lattice.pbc, sites, occupants, self.iterations, rng
+            *lattice[1:], sites, occupants, iterations=self.iterations, rng=rng
         )
 
     def _lattice_of(self, pes: PESData, i: int) -> Geometry | None:

@@ -13,7 +13,8 @@ from ase.stress import voigt_6_to_full_3x3_strain
 
 from potwright.errors import InputError
 from potwright.geometry import plane_heights
-from potwright.pipelines.validation.parameters import ElasticParameters, ValidationParameters
+from potwright.pipelines.validation.parameters import ValidationParameters
+from potwright.pipelines.validation.parameters_crystals import ElasticParameters
 from potwright.pipelines.validation.plans import NoResultError, Plan, together
 from potwright.pipelines.validation.relaxation import relax
 from potwright.pipelines.validation.results import Quantity, Result, successes

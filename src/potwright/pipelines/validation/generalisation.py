@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from potwright.pes import PESData
-from potwright.pipelines.validation.parameters import OutlierParameters, ValidationParameters
+from potwright.pipelines.validation.parameters import ValidationParameters
+from potwright.pipelines.validation.parameters_crystals import OutlierParameters
 from potwright.pipelines.validation.results import Curve, Quantity, Result
 from potwright.pipelines.validation.surfaces import REFERENCE, Surface, Surfaces
 from potwright.uncertainty import Predictions, Uncertainty, property_uncertainties

@@ -12,11 +12,13 @@ from potwright.errors import InputError
 from potwright.execution import KeptWorkers
 from potwright.pes import PESData
 from potwright.pipelines.validation import (
+    alloys,
     defects,
     elastic,
     equations_of_state,
     generalisation,
     interlayer,
+    melt_quench,
     phonons,
     results,
 )
@@ -101,6 +103,25 @@ def measure_generalisation(
         return generalisation.measure(opened, unseen_structures, asked)
 
     return _measured("generalisation", enabled, measure, surfaces, parameters)
+
+
+def measure_melt_quench(surfaces: Surfaces, seed: int, parameters: ValidationParameters) -> Result:
+    """Radial distribution after melt and quench, by every member."""
+
+    def measure(opened: Surfaces, asked: ValidationParameters) -> Result:
+        return melt_quench.measure(opened, asked, seed)
+
+    enabled = parameters.melt_quench.enabled
+    return _measured("melt_quench", enabled, measure, surfaces, parameters)
+
+
+def measure_alloys(surfaces: Surfaces, seed: int, parameters: ValidationParameters) -> Result:
+    """Formation-energy difference of two phases over the composition of an alloy."""
+
+    def measure(opened: Surfaces, asked: ValidationParameters) -> Result:
+        return alloys.measure(opened, asked, seed)
+
+    return _measured("alloys", parameters.alloys.enabled, measure, surfaces, parameters)
 
 
 def collect_validation(*measured: Result) -> tuple[pd.DataFrame, dict[str, Any]]:

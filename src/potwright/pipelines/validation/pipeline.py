@@ -15,8 +15,14 @@ TESTS = {
     "defects": nodes.measure_defects,
     "interlayer_binding": nodes.measure_interlayer_binding,
     "generalisation": nodes.measure_generalisation,
+    "melt_quench": nodes.measure_melt_quench,
+    "alloys": nodes.measure_alloys,
 }
-FURTHER_INPUTS = {"generalisation": ["unseen_structures"]}
+FURTHER_INPUTS = {
+    "generalisation": ["unseen_structures"],
+    "melt_quench": ["params:seed"],
+    "alloys": ["params:seed"],
+}
 
 
 def create_pipeline(**_: Any) -> Pipeline:
