@@ -1,7 +1,9 @@
-"""Equations of state, from a chain of two atoms to a crystal (paper, Fig. 7).
+"""Equations of state, from two atoms to a crystal (paper, Fig. 7).
 
 A structure is scaled along its periodic directions, its atoms with it; a molecule as a whole. The
-binding energy is that of its atoms less that of the same atoms far from each other.
+binding energy is that of its atoms less that of the same atoms far from each other, by the same
+surface. Potentials that learnt a mean energy per atom know isolated atoms badly: what is plotted
+counts from the isolated atoms of the reference, unless ``isolated_atoms: own`` is asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from potwright.pipelines.validation.plans import NoResultError, Plan
 from potwright.pipelines.validation.prototypes import Prototype
 from potwright.pipelines.validation.relaxation import projector
 from potwright.pipelines.validation.results import Curve, Quantity, Result, successes
-from potwright.pipelines.validation.surfaces import Surface, Surfaces
+from potwright.pipelines.validation.surfaces import REFERENCE, Surface, Surfaces
 
 NEWTON_PER_METRE = units.kg / units.second**2
 MEASURES = {
@@ -181,13 +183,15 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
             dispersion=asked.dispersion,
         )
         found = successes(outcomes, name, missing)
-        apart = {
+        own = {
             surface: float(np.mean([one[z] for z in prototype.atoms.numbers.tolist()]))
             for surface, one in atoms.items()
         }
+        shared = {surface: own.get(REFERENCE, np.nan) for surface in own}
         if found:
-            quantities += _quantities(name, found, apart)
-            curves.append(_curve(name, found, apart))
+            quantities += _quantities(name, found, own, shared)
+            zero = own if asked.isolated_atoms == "own" else shared
+            curves.append(_curve(name, found, zero))
     return Result("equation_of_state", quantities, curves, missing, surfaces.spent())
 
 
@@ -196,12 +200,16 @@ def _plan(prototype: Prototype, scales: np.ndarray, _: Surface) -> Plan[Equation
 
 
 def _quantities(
-    name: str, found: Mapping[Surface, EquationOfState], apart: Mapping[Surface, float]
+    name: str,
+    found: Mapping[Surface, EquationOfState],
+    own: Mapping[Surface, float],
+    shared: Mapping[Surface, float],
 ) -> list[Quantity]:
     directions = next(iter(found.values())).directions
     numbers = [
         ("bond length", "Å", {s: one.bond for s, one in found.items()}),
-        ("binding energy", "eV/atom", {s: one.energy - apart[s] for s, one in found.items()}),
+        ("binding energy", "eV/atom", _above(found, own)),
+        ("energy above isolated atoms of the reference", "eV/atom", _above(found, shared)),
     ]
     if directions in MEASURES:
         what, unit = MEASURES[directions]
@@ -211,8 +219,14 @@ def _quantities(
     return [Quantity(name, *number) for number in numbers]
 
 
+def _above(
+    found: Mapping[Surface, EquationOfState], zero: Mapping[Surface, float]
+) -> dict[Surface, float]:
+    return {s: one.energy - zero.get(s, np.nan) for s, one in found.items()}
+
+
 def _curve(
-    name: str, found: Mapping[Surface, EquationOfState], apart: Mapping[Surface, float]
+    name: str, found: Mapping[Surface, EquationOfState], zero: Mapping[Surface, float]
 ) -> Curve:
     return Curve(
         name,
@@ -220,7 +234,7 @@ def _curve(
         "bond length, Å",
         "binding energy, eV/atom",
         next(iter(found.values())).bonds,
-        {surface: one.energies - apart[surface] for surface, one in found.items()},
+        {surface: one.energies - zero.get(surface, np.nan) for surface, one in found.items()},
     )
 
 

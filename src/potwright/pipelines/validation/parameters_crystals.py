@@ -20,6 +20,8 @@ class EquationOfStateParameters(Parameters):
         Their names.
     min_scale, max_scale, points
         Lengths over those of the prototype, evenly spaced.
+    isolated_atoms
+        Whose isolated atoms the energies of curves count from.
     dispersion
         Whether dispersion is added.
     """
@@ -29,6 +31,7 @@ class EquationOfStateParameters(Parameters):
     min_scale: float = Field(default=0.85, gt=0, lt=1)
     max_scale: float = Field(default=1.4, gt=1)
     points: int = Field(default=23, ge=5)
+    isolated_atoms: Literal["reference", "own"] = "reference"
     dispersion: bool = True
 
 
