@@ -9,12 +9,9 @@ import pytest
 from potwright.execution import KeptWorkers, LocalExecutor, run_tasks
 
 
-def process(_: int) -> int:
-    return os.getpid()
-
-
 def processes(workers: KeptWorkers, count: int = 1) -> set[int]:
-    return {o.value for o in run_tasks(process, range(count), workers, description="Rounds")}
+    outcomes = run_tasks(lambda _: os.getpid(), range(count), workers, description="Rounds")
+    return {outcome.value for outcome in outcomes}
 
 
 def test_calls_share_workers_until_the_end() -> None:

@@ -62,7 +62,7 @@ def test_three_stages_end_cold_and_give_the_frames_of_the_last() -> None:
         final_kelvin=100,
         sample_ps=0.02,
         frames=4,
-        timestep_fs=2.0,
+        timestep_fs=1.0,
     )
     start = random_start(asked.species, 6.0, np.random.default_rng(3))
     driver = SimpleNamespace(calculator=lambda device: EMT())
@@ -77,3 +77,8 @@ def test_the_committees_distribution_is_the_mean_of_its_members() -> None:
     members = {Surface("a", 0): np.array([0.0, 2.0]), Surface("a", 1): np.array([1.0, 4.0])}
     assert _averages(members)[Surface("a")].tolist() == [0.5, 3.0]
     assert _averages({Surface("single"): np.ones(2)}) == {}
+
+
+def test_frames_that_no_time_step_can_tell_apart_are_refused() -> None:
+    with pytest.raises(InputError, match="leaves no frame"):
+        MeltQuenchParameters.model_validate({"sample_ps": 0.01, "frames": 100})

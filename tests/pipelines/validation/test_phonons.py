@@ -52,13 +52,13 @@ def test_there_are_three_states_for_each_atom(silicon: Phonons) -> None:
 
 
 def test_frequencies_grow_as_the_root_of_the_surface(multiples, asked) -> None:
-    keys = {"prototypes": ["copper"], "min_length_angstrom": 5.0, "points": 10}
+    keys = {"prototypes": ["copper"], "min_length_angstrom": 5.0, "points": 40}
     result = stage.measure(multiples, asked(phonons=keys))
     highest = next(q for q in result.quantities if q.quantity == "highest frequency").values
     ratios = [value / highest[("reference", None)] for value in highest.values()]
     assert ratios == pytest.approx(np.sqrt([1.0, 1.1, 1.0, 1.2]), rel=1e-3)
     bands, states = result.curves
-    assert len(bands.x) == len(bands.y[("committee", None)]) == 10
+    assert len(bands.x) == len(bands.y[("committee", None)]) == 40
     assert set(bands.marks) >= {"G", "X", "L"}
     assert np.trapezoid(states.y[("committee", 1)], states.x) == pytest.approx(3, rel=0.01)
 

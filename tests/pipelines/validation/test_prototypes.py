@@ -71,7 +71,7 @@ def test_what_says_too_little_is_refused(keys: dict[str, object], message: str) 
 
 def test_a_test_names_prototypes_that_there_are() -> None:
     prototypes = {"copper": {"structure": "fcc", "species": "Cu", "length_angstrom": 3.6}}
-    with pytest.raises(InputError, match="'coper' is not one of .* did you mean 'copper'"):
+    with pytest.raises(InputError, match=r"'coper' is not one of .* did you mean 'copper'"):
         ValidationParameters.model_validate(
             {"prototypes": prototypes, "elastic": {"prototypes": ["coper"]}}
         )

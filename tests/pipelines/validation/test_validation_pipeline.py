@@ -101,8 +101,8 @@ def test_a_report_beside_the_reference_and_labels_that_are_bought_once(
 
     # what is in the store is not computed again, and the report is the same
     assert eos["costs"]["labels computed"] == len(first["store"])
-    again = validate("2026-01-02T00.00.00", equation_of_state={**EOS, "isolated_atoms": "own"})
-    assert again["table"].equals(first["table"])
+    again = validate("2026-01-02T00.00.00", potentials={})
+    assert again["table"]["reference"].tolist() == first["table"]["reference"].tolist()
     assert again["results"]["equation_of_state"]["costs"]["labels computed"] == 0
 
 

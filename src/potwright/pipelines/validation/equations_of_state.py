@@ -22,7 +22,7 @@ from potwright.pipelines.validation.parameters import ValidationParameters
 from potwright.pipelines.validation.plans import NoResultError, Plan
 from potwright.pipelines.validation.prototypes import Prototype
 from potwright.pipelines.validation.relaxation import projector
-from potwright.pipelines.validation.results import Curve, Quantity, Result, successes
+from potwright.pipelines.validation.results import Curve, Quantity, Result, in_words, successes
 from potwright.pipelines.validation.surfaces import REFERENCE, Surface, Surfaces
 
 NEWTON_PER_METRE = units.kg / units.second**2
@@ -41,6 +41,7 @@ FIT_SPAN = 0.03
 """A minimum is fitted to lengths that differ from it by this fraction at most ..."""
 FIT_POINTS = 7
 """... at so many points, evaluated for the purpose."""
+TRIES = 3
 VACUUM_OF_ATOMS_ANGSTROM = 15.0
 
 
@@ -68,6 +69,8 @@ class EquationOfState:
         area in eV/Å²; of a molecule d²E/dr², eV/Å².
     directions
         How many directions are scaled: 3, 2, 1, or 0 for a molecule.
+    no_minimum
+        Why there is no minimum; all that is said of it is NaN then. Empty where there is one.
     """
 
     bonds: np.ndarray
@@ -78,6 +81,7 @@ class EquationOfState:
     measure: float
     stiffness: float
     directions: int
+    no_minimum: str = ""
 
 
 def equation_of_state(
@@ -97,7 +101,7 @@ def equation_of_state(
     Raises
     ------
     NoResultError
-        If the energy has no minimum within the scales, or it cannot be evaluated there.
+        If there are too few energies for a curve.
     """
     n, structures = len(atoms), [scaled(atoms, s, fixed_axes) for s in scales]
     bonds = np.array([_bond(one) for one in structures])
@@ -105,20 +109,13 @@ def equation_of_state(
     energies = np.array([one.energy for one in values]) / n
     if np.isfinite(energies).sum() < 3:
         raise NoResultError(f"equation of state: {values[0].missing or 'too few energies'}")
-    near = scales[int(np.nanargmin(energies))]
-    for _ in range(3):  # wide steps may miss the minimum by more than the span of the fit
-        fitted = near * np.linspace(1 - FIT_SPAN, 1 + FIT_SPAN, FIT_POINTS)
-        values = yield [scaled(atoms, s, fixed_axes) for s in fitted]
-        found = np.array([one.energy for one in values])
-        if not np.isfinite(found).all():
-            raise NoResultError(f"equation of state at its minimum: {values[0].missing}")
-        lowest = int(np.argmin(found))
-        if 0 < lowest < FIT_POINTS - 1:
-            break
-        near = fitted[lowest]
-    else:
-        raise NoResultError("equation of state: no minimum within the scales")
     directions = int(_scaled_axes(atoms, fixed_axes).sum())
+    try:
+        near = float(scales[int(np.nanargmin(energies))])
+        fitted, found = yield from _about_minimum(atoms, near, fixed_axes)
+    except NoResultError as why:
+        nothing = (np.nan,) * 5
+        return EquationOfState(bonds, energies, *nothing, directions, str(why))
     minimum, energy, curvature = _minimum(fitted, found)
     at_minimum = scaled(atoms, minimum, fixed_axes)
     bond = _bond(at_minimum)
@@ -130,6 +127,24 @@ def equation_of_state(
     return EquationOfState(
         bonds, energies, minimum, bond, energy / n, measure / share, stiffness, directions
     )
+
+
+def _about_minimum(
+    atoms: Atoms, near: float, fixed_axes: tuple[int, ...]
+) -> Plan[tuple[np.ndarray, np.ndarray]]:
+    """Scales on both sides of a minimum, and energies there."""
+    for _ in range(TRIES):  # wide steps may miss the minimum by more than the span of the fit
+        fitted = near * np.linspace(1 - FIT_SPAN, 1 + FIT_SPAN, FIT_POINTS)
+        values = yield [scaled(atoms, s, fixed_axes) for s in fitted]
+        found = np.array([one.energy for one in values])
+        if not np.isfinite(found).all():
+            why = next((one.missing for one in values if one.missing), "no energies")
+            raise NoResultError(f"equation of state at its minimum: {why}")
+        lowest = int(np.argmin(found))
+        if 0 < lowest < FIT_POINTS - 1:
+            return fitted, found
+        near = float(fitted[lowest])
+    raise NoResultError("equation of state: no minimum within the scales")
 
 
 def isolated_atoms(numbers: np.ndarray) -> Plan[dict[int, float]]:
@@ -183,6 +198,9 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
             dispersion=asked.dispersion,
         )
         found = successes(outcomes, name, missing)
+        missing += [
+            (name, in_words(s), one.no_minimum) for s, one in found.items() if one.no_minimum
+        ]
         own = {
             surface: float(np.mean([one[z] for z in prototype.atoms.numbers.tolist()]))
             for surface, one in atoms.items()

@@ -63,6 +63,11 @@ class MeltQuenchParameters(Parameters):
     def _are_elements(cls, species: dict[str, int]) -> dict[str, int]:
         return _elements(species)
 
+    @model_validator(mode="after")
+    def _has_frames(self) -> Self:
+        _ = self.stages  # a schedule refuses what leaves none
+        return self
+
     @property
     def stages(self) -> list[tuple[Conditions, Schedule]]:
         """Melt, quench, sample; the first two leave their end."""

@@ -127,11 +127,12 @@ def phonons(
     lattice.produce_force_constants()
     lattice.symmetrize_force_constants()
     lattice.run_qpoints(q_points)
-    on_path = np.array(lattice.get_qpoints_dict()["frequencies"])
+    on_path = np.array(lattice.qpoints.frequencies)
     heights = plane_heights(relaxed.cell.array)
-    lattice.run_mesh(np.where(relaxed.pbc, np.ceil(mesh_length / heights), 1).astype(int))
-    mesh = lattice.get_mesh_dict()
-    return Phonons(relaxed, on_path, np.array(mesh["frequencies"]), np.array(mesh["weights"]))
+    mesh = np.where(relaxed.pbc, np.ceil(mesh_length / heights), 1).astype(int)
+    lattice.run_mesh(mesh, is_gamma_center=True)
+    found = lattice.mesh
+    return Phonons(relaxed, on_path, np.array(found.frequencies), np.array(found.weights))
 
 
 def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
