@@ -1,4 +1,4 @@
-"""Nodes of the validation stage."""
+"""Nodes of the validation stage. What tests need is imported when they run."""
 
 from __future__ import annotations
 
@@ -11,17 +11,7 @@ from pydantic import TypeAdapter
 from potwright.errors import InputError
 from potwright.execution import KeptWorkers
 from potwright.pes import PESData
-from potwright.pipelines.validation import (
-    alloys,
-    defects,
-    elastic,
-    equations_of_state,
-    generalisation,
-    interlayer,
-    melt_quench,
-    phonons,
-    results,
-)
+from potwright.pipelines.validation import results
 from potwright.pipelines.validation.parameters import ValidationParameters
 from potwright.pipelines.validation.results import Result
 from potwright.pipelines.validation.surfaces import NamedCommittee, Surfaces
@@ -63,27 +53,37 @@ def open_surfaces(
 
 def measure_equations_of_state(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     """Energy over bond length of all listed prototypes, and their minima."""
+    from potwright.pipelines.validation import equations_of_state
+
     enabled = parameters.equation_of_state.enabled
     return _measured("equation_of_state", enabled, equations_of_state.measure, surfaces, parameters)
 
 
 def measure_elastic_constants(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     """Elastic constants and moduli of all listed crystals and sheets."""
+    from potwright.pipelines.validation import elastic
+
     return _measured("elastic", parameters.elastic.enabled, elastic.measure, surfaces, parameters)
 
 
 def measure_phonons(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     """Phonon dispersion and density of states of all listed prototypes."""
+    from potwright.pipelines.validation import phonons
+
     return _measured("phonons", parameters.phonons.enabled, phonons.measure, surfaces, parameters)
 
 
 def measure_defects(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     """Formation energies of point defects, relaxed and evaluated by either side."""
+    from potwright.pipelines.validation import defects
+
     return _measured("defects", parameters.defects.enabled, defects.measure, surfaces, parameters)
 
 
 def measure_interlayer_binding(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     """Energy over the distance of layers, with and without dispersion."""
+    from potwright.pipelines.validation import interlayer
+
     enabled = parameters.interlayer.enabled
     return _measured("interlayer", enabled, interlayer.measure, surfaces, parameters)
 
@@ -92,6 +92,8 @@ def measure_generalisation(
     surfaces: Surfaces, unseen_structures: PESData, parameters: ValidationParameters
 ) -> Result:
     """Errors on structures that nobody has seen; failed labels and outliers are counted apart."""
+    from potwright.pipelines.validation import generalisation
+
     enabled = parameters.generalisation.enabled
     if enabled and not len(unseen_structures):
         raise InputError(
@@ -107,6 +109,7 @@ def measure_generalisation(
 
 def measure_melt_quench(surfaces: Surfaces, seed: int, parameters: ValidationParameters) -> Result:
     """Radial distribution after melt and quench, by every member."""
+    from potwright.pipelines.validation import melt_quench
 
     def measure(opened: Surfaces, asked: ValidationParameters) -> Result:
         return melt_quench.measure(opened, asked, seed)
@@ -117,6 +120,7 @@ def measure_melt_quench(surfaces: Surfaces, seed: int, parameters: ValidationPar
 
 def measure_alloys(surfaces: Surfaces, seed: int, parameters: ValidationParameters) -> Result:
     """Formation-energy difference of two phases over the composition of an alloy."""
+    from potwright.pipelines.validation import alloys
 
     def measure(opened: Surfaces, asked: ValidationParameters) -> Result:
         return alloys.measure(opened, asked, seed)
