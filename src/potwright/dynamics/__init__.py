@@ -24,8 +24,10 @@ from potwright.dynamics.engine import (
     strain_of,
 )
 from potwright.dynamics.lammps_engine import LammpsEngine
+from potwright.dynamics.moves import Moves
 from potwright.dynamics.recording import Measured, Recording
 from potwright.dynamics.storage import read_trajectory, write_trajectory
+from potwright.dynamics.swaps import Swaps
 from potwright.dynamics.watching import (
     Collision,
     Complaint,
@@ -57,11 +59,13 @@ __all__ = [
     "MDEngine",
     "MDEngineParameters",
     "Measured",
+    "Moves",
     "NoDispersion",
     "Recording",
     "Schedule",
     "State",
     "Strain",
+    "Swaps",
     "Temperature",
     "Trajectory",
     "Volume",

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from ase import Atoms, units
 
 from potwright.dynamics.engine import Conditions, Driver, Schedule, Trajectory
+from potwright.dynamics.motion import Motion
+from potwright.dynamics.moves import Moves
 from potwright.dynamics.running import Assignment, EngineParameters, Setting, run
 from potwright.dynamics.watching import Watch
-
-if TYPE_CHECKING:
-    from potwright.dynamics.integrators import Motion
 
 
 class AseEngine(EngineParameters):
@@ -45,6 +44,7 @@ class AseEngine(EngineParameters):
         schedule: Schedule,
         *,
         seed: int,
+        moves: Moves | None = None,
         watches: Sequence[Watch] = (),
         device: str = "auto",
         checkpoint: Path | None = None,
@@ -72,6 +72,7 @@ class AseEngine(EngineParameters):
                 conditions,
                 schedule,
                 seed,
+                moves or Moves(),
                 watches,
                 self,
                 checkpoint,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from ase import Atoms
@@ -18,13 +18,12 @@ from potwright.dynamics.lammps_library import require_lammps
 from potwright.dynamics.lammps_motion import LammpsMotion
 from potwright.dynamics.lammps_native import NativePotential
 from potwright.dynamics.lammps_simulation import Simulation, species
+from potwright.dynamics.motion import Motion
+from potwright.dynamics.moves import Moves
 from potwright.dynamics.recording import Recording
 from potwright.dynamics.running import Assignment, EngineParameters, Setting, run
 from potwright.dynamics.watching import Watch
 from potwright.errors import InputError
-
-if TYPE_CHECKING:
-    from potwright.dynamics.integrators import Motion
 
 SKEWED = 1e-6  # cosine of an angle above which it is no right one
 
@@ -63,6 +62,7 @@ class LammpsEngine(EngineParameters):
         schedule: Schedule,
         *,
         seed: int,
+        moves: Moves | None = None,
         watches: Sequence[Watch] = (),
         device: str = "auto",
         checkpoint: Path | None = None,
@@ -93,6 +93,7 @@ class LammpsEngine(EngineParameters):
                     conditions,
                     schedule,
                     seed,
+                    moves or Moves(),
                     watches,
                     self,
                     checkpoint,

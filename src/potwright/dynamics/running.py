@@ -1,6 +1,6 @@
 """A trajectory from its start, or its checkpoint, to its end: the same in any engine.
 
-An engine brings the equations of motion, as a :class:`~potwright.dynamics.integrators.Motion`.
+An engine brings the equations of motion, as a :class:`~potwright.dynamics.motion.Motion`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -34,14 +34,16 @@ from potwright.dynamics.momenta import (
     degrees_of_freedom,
     initial_momenta,
 )
+from potwright.dynamics.motion import Motion
+from potwright.dynamics.moves import Moves
 from potwright.dynamics.recording import Measured, Recording, minimum_reached
+from potwright.dynamics.swaps import Swapping
 from potwright.dynamics.watching import Watch
+from potwright.errors import InputError
 from potwright.parameters import Parameters
 from potwright.pes import PESData
 
-if TYPE_CHECKING:
-    from potwright.dynamics.integrators import Motion
-
+SWAPS = 1  # the stream of random numbers of exchanges
 # What calculators and neighbour lists raise on a structure that has flown apart
 ENDINGS = (CalculatorError, ArithmeticError, LookupError, ValueError, RuntimeError, MemoryError)
 
@@ -73,7 +75,7 @@ class Assignment:
     ----------
     start
         Its ``pbc`` is the truth.
-    conditions, schedule, seed, watches
+    conditions, schedule, seed, moves, watches
         As for :class:`~potwright.dynamics.engine.MDEngine`.
     engine
         All that the engine was told.
@@ -85,6 +87,7 @@ class Assignment:
     conditions: Conditions
     schedule: Schedule
     seed: int
+    moves: Moves
     watches: Sequence[Watch]
     engine: EngineParameters
     checkpoint: Path | None
@@ -100,6 +103,7 @@ class Assignment:
             "conditions": asdict(self.conditions),
             "schedule": asdict(self.schedule),
             "seed": self.seed,
+            "moves": self.moves.model_dump(mode="json"),
             "watches": [type(watch).__name__ for watch in self.watches],
         }
         return Checkpoint(self.checkpoint, self.checkpoint_interval_steps, repr(identity))
@@ -171,12 +175,25 @@ def run(assignment: Assignment, motion_in: Callable[[Setting], Motion]) -> Traje
     freedom = 3 * len(atoms) if ensemble == "langevin" else degrees_of_freedom(recording.start)
     strain = strain_of(assignment.engine.ensemble, frame.pbc)
     motion = motion_in(Setting(ensemble, strain, atoms, recording, freedom, rng))
+    swaps = assignment.moves.swaps
+    if swaps.enabled and ensemble != "relaxation":
+        _refuse_swaps_without_temperature(ensemble)
+        rng_of_swaps = np.random.default_rng((assignment.seed, SWAPS))
+        motion = Swapping(motion, atoms, swaps, recording, rng_of_swaps)
     if saved:
         motion.restore(saved[0]["motion"])
     progress = _Run(atoms, motion, recording, place, begin, freedom)
     with np.errstate(over="ignore", invalid="ignore"):  # what diverges is caught by name
         end_reason = progress.follow(resumed=bool(saved))
     return recording.trajectory(ensemble, end_reason, time.perf_counter() - begin)
+
+
+def _refuse_swaps_without_temperature(ensemble: str) -> None:
+    if ensemble == "nve":
+        raise InputError(
+            "swaps in ensemble nve: nothing holds the temperature at which they would be accepted; "
+            "use auto, npt_…, nvt or langevin"
+        )
 
 
 @dataclass

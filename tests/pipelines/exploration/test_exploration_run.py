@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
 
-from potwright.dynamics import AseEngine, Conditions, Schedule, State
+from potwright.dynamics import AseEngine, Conditions, Moves, Schedule, State
 from potwright.errors import InputError
 from potwright.execution import LocalExecutor
 from potwright.parameters_campaign import CampaignParameters
@@ -177,7 +177,17 @@ def test_a_potential_that_never_works_is_an_error_that_names_its_reason(committe
 
 def test_a_gauge_tells_steps_of_finished_and_of_running_trajectories(tmp_path):
     atoms, schedule = bulk("Cu"), Schedule(1, 100, 50)
-    common = (CountingEMT(tmp_path / "m"), Conditions(300), schedule, AseEngine(), (), 0, "cpu", 10)
+    common = (
+        CountingEMT(tmp_path / "m"),
+        Conditions(300),
+        schedule,
+        AseEngine(),
+        Moves(),
+        (),
+        0,
+        "cpu",
+        10,
+    )
     tasks = [Task(tmp_path / f"{i}", tmp_path / f".{i}", i, atoms, *common) for i in range(3)]
     gauge = Gauge(tasks)
     assert (gauge.total, gauge.done(), gauge.unit) == (300, 0, "steps")

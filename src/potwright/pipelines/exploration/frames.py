@@ -73,6 +73,11 @@ def table(
         )
     counts = Counter("completed" if r["completed"] else r["end_reason"].split(":")[0] for r in rows)
     logger.info("trajectories: %s", ", ".join(f"{n} {why}" for why, n in counts.most_common()))
+    tried, accepted = (sum(r[f"moves_{what}"] for r in rows) for what in ("tried", "accepted"))
+    if tried:
+        logger.info(
+            "%d of %d moves were accepted (%.0f %%)", accepted, tried, 100 * accepted / tried
+        )
     return pd.DataFrame(rows)
 
 
@@ -147,6 +152,8 @@ def _course(outcome: Explored) -> dict[str, Any]:
             "completed": False,
             "end_reason": f"failed: {outcome.failure}",
             "watch": "",
+            "moves_tried": 0,
+            "moves_accepted": 0,
             "seconds": np.nan,
             "steps_per_second": np.nan,
         }
@@ -157,6 +164,8 @@ def _course(outcome: Explored) -> dict[str, Any]:
         "completed": trajectory.completed,
         "end_reason": trajectory.end_reason,
         "watch": next(filter(None, trajectory.remarks), ""),
+        "moves_tried": trajectory.moves_tried,
+        "moves_accepted": trajectory.moves_accepted,
         "seconds": round(trajectory.seconds, 3),
         "steps_per_second": round(trajectory.steps_per_second, 2),
     }

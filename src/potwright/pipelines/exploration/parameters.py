@@ -15,8 +15,10 @@ from potwright.dynamics import (
     Evaporation,
     FiniteNumbers,
     MDEngineParameters,
+    Moves,
     NoDispersion,
     Schedule,
+    Swaps,
     Temperature,
     Volume,
     Watch,
@@ -155,6 +157,8 @@ class ExplorationParameters(Parameters):
         Added to the driving potential, which must not have learnt it.
     bias
         What draws trajectories to where the committee disagrees.
+    swaps
+        Exchanges of unlike atoms, for alloys.
     watch
         What stops a trajectory.
     executor
@@ -175,6 +179,7 @@ class ExplorationParameters(Parameters):
     engine: MDEngineParameters = AseEngine()
     dispersion: DispersionParameters = NoDispersion()
     bias: BiasParameters = BiasParameters()
+    swaps: Swaps = Swaps()
     watch: WatchParameters = WatchParameters()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
@@ -198,6 +203,11 @@ class ExplorationParameters(Parameters):
             raise ValueError(
                 f"design asks for a pressure, but nothing holds one in ensemble {ensemble}; take "
                 "the pressures out, or use auto or npt_…"
+            )
+        if ensemble == "nve" and self.swaps.enabled:
+            raise ValueError(
+                "swaps.enabled, but nothing holds the temperature at which they would be accepted "
+                "in ensemble nve; use auto, npt_…, nvt or langevin"
             )
         if ensemble == "nve" and any(point.is_ramp for point in points):
             raise ValueError(
@@ -281,6 +291,10 @@ class ExplorationParameters(Parameters):
                 "exploration.design: a pressure is asked for, but no structure to start from has a "
                 f"periodic axis, along which it could act; {way_out}"
             )
+
+    def moves(self) -> Moves:
+        """What takes structures elsewhere beside the engine."""
+        return Moves(swaps=self.swaps)
 
     def schedule(self) -> Schedule:
         """Steps and frames of each trajectory."""

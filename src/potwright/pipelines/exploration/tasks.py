@@ -14,6 +14,7 @@ from potwright.dynamics import (
     Disagreement,
     Driver,
     MDEngine,
+    Moves,
     Schedule,
     Watch,
     write_trajectory,
@@ -35,7 +36,8 @@ class Task:
         Where it goes on from; there while it is not.
     index
         Its place in the plan.
-    start, potential, conditions, schedule, engine, watches, seed, device, checkpoint_interval_steps
+    start, potential, conditions, schedule, engine, moves, watches, seed, device
+    checkpoint_interval_steps
         As in :meth:`potwright.dynamics.MDEngine.run_trajectory`.
     """
 
@@ -47,6 +49,7 @@ class Task:
     conditions: Conditions
     schedule: Schedule
     engine: MDEngine
+    moves: Moves
     watches: tuple[Watch, ...]
     seed: int
     device: str
@@ -67,6 +70,7 @@ def run_task(task: Task) -> None:
         task.conditions,
         task.schedule,
         seed=task.seed,
+        moves=task.moves,
         watches=(
             *(w.on(device) if isinstance(w, Disagreement) else w for w in task.watches),
             counter,

@@ -31,7 +31,7 @@ from potwright.pipelines.exploration.tasks import Gauge, Task, run_task
 from potwright.potentials import Committee
 
 logger = logging.getLogger(__name__)
-FORMAT = 2  # changes when what is kept, or how it is computed, changes
+FORMAT = 3  # changes when what is kept, or how it is computed, changes
 RETRIES = 5
 """How often a trajectory whose worker was lost is gone on with: each time it comes further."""
 
@@ -153,6 +153,7 @@ def keys(
         "schedule": asdict(parameters.schedule()),
         "engine": parameters.engine.model_dump(mode="json"),
         "dispersion": parameters.dispersion.model_dump(mode="json"),
+        "moves": parameters.moves().model_dump(mode="json"),
         "watch": parameters.watch.model_dump(mode="json"),
         "ceilings": [dict(watch.ceilings) for watch in spread],
         "bias": asdict(guides.bias) if guides.bias else None,
@@ -186,6 +187,7 @@ def _tasks(
             conditions=plan.conditions[index],
             schedule=parameters.schedule(),
             engine=parameters.engine,
+            moves=parameters.moves(),
             watches=guides.watches,
             seed=plan.seeds[index],
             device=parameters.device,
