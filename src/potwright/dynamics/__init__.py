@@ -24,6 +24,12 @@ from potwright.dynamics.engine import (
     strain_of,
 )
 from potwright.dynamics.lammps_engine import LammpsEngine
+from potwright.dynamics.methods import (
+    BasinHopping,
+    MethodParameters,
+    MinimaHopping,
+    OnlyDynamics,
+)
 from potwright.dynamics.moves import Moves
 from potwright.dynamics.recording import Measured, Recording
 from potwright.dynamics.storage import read_trajectory, write_trajectory
@@ -43,6 +49,7 @@ MDEngineParameters = Annotated[AseEngine | LammpsEngine, Field(discriminator="ty
 
 __all__ = [
     "AseEngine",
+    "BasinHopping",
     "Bias",
     "BiasedPotential",
     "Collision",
@@ -59,8 +66,11 @@ __all__ = [
     "MDEngine",
     "MDEngineParameters",
     "Measured",
+    "MethodParameters",
+    "MinimaHopping",
     "Moves",
     "NoDispersion",
+    "OnlyDynamics",
     "Recording",
     "Schedule",
     "State",

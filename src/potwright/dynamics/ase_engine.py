@@ -83,21 +83,21 @@ class AseEngine(EngineParameters):
 
     def _motion(self, setting: Setting) -> Motion:
         """The equations of motion, aiming at what belongs to the step that has been reached."""
-        from potwright.dynamics import integrators  # ase.md, and with it much of scipy
+        # ase.md, and with it much of scipy
+        from potwright.dynamics import hopping, integrators
         from potwright.dynamics.barostat import ConfinedMTKNPT, Strains
 
         atoms, recording = setting.atoms, setting.recording
         conditions = recording.conditions.at(recording.schedule.progress(recording.step))
         timestep = recording.schedule.timestep_fs * units.fs
         thermostat_time = self.thermostat_time_fs * units.fs
+        if setting.is_downhill:
+            return hopping.downhill(setting, self.relaxation_force_ev_per_angstrom)
         strains = Strains.of(
             setting.strain, recording.frame.periodic_directions, np.array(recording.start.cell)
         )
         if setting.ensemble == "nve":
             return integrators.ConstantEnergy(atoms, timestep)
-        if setting.ensemble == "relaxation":
-            limit = self.relaxation_force_ev_per_angstrom
-            return integrators.Relaxation(atoms, strains, conditions.pressure_kbar, limit)
         if strains is not None:
             return integrators.ConstantPressure(
                 ConfinedMTKNPT(

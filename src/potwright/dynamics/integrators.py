@@ -166,6 +166,7 @@ class Relaxation:
     ):
         self._atoms, self._limit = atoms, force_limit
         target = atoms if strains is None else ConfinedCellFilter(atoms, strains, pressure_kbar)
+        self._filter = None if strains is None else target
         self._optimiser = FIRE(target, logfile=None)
 
     def steps(self, count: int) -> Iterator[Any]:
@@ -183,8 +184,18 @@ class Relaxation:
         """ASE looks at the atoms anew in each step."""
 
     def state(self) -> dict[str, Any]:
-        """Nothing: FIRE builds up its pace anew within a few steps."""
-        return {}
+        """FIRE's pace, and the cell that strain is counted from."""
+        fire = self._optimiser
+        return {
+            "velocities": fire.vel,
+            "pace": [fire.dt, fire.a, fire.Nsteps],
+            "reference": None if self._filter is None else np.array(self._filter.orig_cell),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Nothing."""
+        """Go on at that pace."""
+        fire = self._optimiser
+        fire.vel = state["velocities"]
+        fire.dt, fire.a, fire.Nsteps = state["pace"]
+        if self._filter is not None:
+            self._filter.orig_cell = state["reference"]

@@ -127,21 +127,16 @@ class LammpsEngine(EngineParameters):
 
     def _motion(self, setting: Setting, simulation: Simulation) -> Motion:
         atoms, recording = setting.atoms, setting.recording
-        directions = recording.frame.periodic_directions
-        if setting.ensemble == "relaxation":
-            from potwright.dynamics import integrators  # ase.md, and with it much of scipy
-            from potwright.dynamics.barostat import Strains
+        if setting.is_downhill:
+            from potwright.dynamics import hopping  # ase.md, and with it much of scipy
 
             atoms.calc = LammpsCalculator(simulation)
             atoms.get_forces()
-            strains = Strains.of(setting.strain, directions, np.array(recording.start.cell))
-            limit = self.relaxation_force_ev_per_angstrom
-            pressure_kbar = recording.conditions.pressure_kbar
-            return integrators.Relaxation(atoms, strains, pressure_kbar, limit)
+            return hopping.downhill(setting, self.relaxation_force_ev_per_angstrom)
         fixes = lammps_ensembles.fixes(
             setting.ensemble,
             setting.strain,
-            directions,
+            recording.frame.periodic_directions,
             missing=3 * len(atoms) - setting.freedom,
             bath=lammps_ensembles.Bath(
                 recording.conditions,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from potwright.dynamics.methods import MethodParameters, OnlyDynamics
 from potwright.dynamics.swaps import Swaps
 from potwright.parameters import Parameters
 
@@ -11,8 +12,16 @@ class Moves(Parameters):
 
     Attributes
     ----------
+    method
+        Dynamics, or a search from minimum to minimum.
     swaps
         Exchanges of unlike atoms.
     """
 
+    method: MethodParameters = OnlyDynamics()
     swaps: Swaps = Swaps()
+
+    @property
+    def is_search(self) -> bool:
+        """Whether there are no equations of motion."""
+        return self.method.type != "dynamics"

@@ -87,6 +87,7 @@ class Recording:
         atoms: Atoms,
         temperature_kelvin: float,
         measure: Callable[[], Measured],
+        remark: str = "",
     ) -> str | None:
         """Look at a state, keep it if it is a frame, and say why the trajectory ends, if it does.
 
@@ -100,9 +101,11 @@ class Recording:
             The kinetic temperature.
         measure
             Called if the state is kept.
+        remark
+            Why it is a frame, in turn or not, if the motion says so.
         """
         self.step = step
-        wanted = self.schedule.has_frame(step)
+        wanted = self.schedule.has_frame(step) or bool(remark)
         state = State(
             atoms,
             self.start,
@@ -114,7 +117,7 @@ class Recording:
         complaint = first_complaint(self.watches, state, frame=wanted)
         if complaint is None:
             if wanted:
-                self.keep(atoms, measure())
+                self.keep(atoms, measure(), remark)
             elif step % RESCUE_STEPS == 0:
                 self.remember(atoms, measure())
             return None
@@ -140,7 +143,7 @@ class Recording:
     def count(self, *, accepted: bool) -> None:
         """Count a move."""
         self.moves_tried += 1
-        self.moves_accepted += accepted
+        self.moves_accepted += int(accepted)
 
     def ended(self, reason: str) -> str:
         """The reason, with the time; the last sane state becomes a frame if it is the newest."""

@@ -110,6 +110,8 @@ class Assignment:
 
     def initial_kelvin(self) -> float:
         """Of the momenta: a ramp from 0 K begins a little above."""
+        if self.moves.is_search:  # from rest
+            return 0.0
         kelvin = self.conditions.temperature_kelvin
         if self.engine.ensemble == "nve" or self.conditions.is_relaxation:
             return kelvin
@@ -131,6 +133,8 @@ class Setting:
         With the start, the conditions and the schedule, and the step that has been reached.
     freedom
         Degrees of freedom in which kinetic energy is.
+    moves
+        What else moves the atoms.
     rng
         Of the thermostat.
     """
@@ -140,7 +144,13 @@ class Setting:
     atoms: Atoms
     recording: Recording
     freedom: int
+    moves: Moves
     rng: np.random.Generator
+
+    @property
+    def is_downhill(self) -> bool:
+        """Whether there is a relaxation or a search in place of equations of motion."""
+        return self.ensemble == "relaxation" or self.moves.is_search
 
 
 def run(assignment: Assignment, motion_in: Callable[[Setting], Motion]) -> Trajectory:
@@ -162,6 +172,8 @@ def run(assignment: Assignment, motion_in: Callable[[Setting], Motion]) -> Traje
     conditions = assignment.conditions
     frame = EngineFrame.of(assignment.start)
     ensemble = ensemble_of(assignment.engine.ensemble, frame.pbc, conditions)
+    if assignment.moves.is_search:
+        ensemble = assignment.moves.method.type
     rng = np.random.default_rng(assignment.seed)
     atoms = frame.enter(assignment.start)
     recording = Recording(frame, atoms.copy(), conditions, assignment.schedule, assignment.watches)
@@ -174,9 +186,10 @@ def run(assignment: Assignment, motion_in: Callable[[Setting], Motion]) -> Traje
         begin -= saved[0]["seconds"]
     freedom = 3 * len(atoms) if ensemble == "langevin" else degrees_of_freedom(recording.start)
     strain = strain_of(assignment.engine.ensemble, frame.pbc)
-    motion = motion_in(Setting(ensemble, strain, atoms, recording, freedom, rng))
+    setting = Setting(ensemble, strain, atoms, recording, freedom, assignment.moves, rng)
+    motion = motion_in(setting)
     swaps = assignment.moves.swaps
-    if swaps.enabled and ensemble != "relaxation":
+    if swaps.enabled and not setting.is_downhill:
         _refuse_swaps_without_temperature(ensemble)
         rng_of_swaps = np.random.default_rng((assignment.seed, SWAPS))
         motion = Swapping(motion, atoms, swaps, recording, rng_of_swaps)
@@ -215,14 +228,16 @@ class _Run:
         step = recording.step - 1  # the first item is the state before any step
         while True:
             try:
-                if next(steps, None) is None:
-                    break
+                item = next(steps, None)
             except ENDINGS as error:
                 return recording.ended(_failure("calculator", error))
+            if item is None:
+                break
             step += 1
+            remark = item if isinstance(item, str) else ""
             if resumed and step == recording.step:
                 recording.remember(self.atoms, self._measure())
-            elif end_reason := self._look(step):
+            elif end_reason := self._look(step, remark):
                 return end_reason
             if ramp:
                 self.motion.aim(recording.conditions.at(schedule.progress(step + 1)))
@@ -232,10 +247,12 @@ class _Run:
             return minimum_reached(step)
         return COMPLETED
 
-    def _look(self, step: int) -> str | None:
+    def _look(self, step: int, remark: str) -> str | None:
         """Let everybody look at a state, and write the checkpoint."""
         try:
-            end_reason = self.recording.see(step, self.atoms, self._temperature(), self._measure)
+            end_reason = self.recording.see(
+                step, self.atoms, self._temperature(), self._measure, remark
+            )
         except ENDINGS as error:
             if step == 0:  # that is a broken set-up
                 raise

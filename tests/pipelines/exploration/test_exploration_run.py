@@ -226,3 +226,42 @@ def test_zero_temperature_starts_are_relaxed(committee, tmp_path):
     assert (report.ensemble == "relaxation").all()
     assert report.end_reason.str.startswith("completed: minimum").all()
     assert len(frames) >= 3
+
+
+def test_a_search_keeps_its_minima_and_says_how_many_were_accepted(committee, tmp_path):
+    hot = GridDesign(temperatures_kelvin=(600,))
+    search = parameters(
+        design=hot,
+        method={"type": "basin_hopping", "displacement_angstrom": 0.1, "strain": 0.0},
+        engine={"relaxation_force_ev_per_angstrom": 0.2},
+        duration_ps=0.06,
+        frame_interval_ps=0.06,
+        starts=(0, 2),
+    )
+    _, frames, report = explore(committee, tmp_path / "work", search)
+    assert (report.ensemble == "basin_hopping").all() and report.completed.all()
+    assert (report.moves_tried > 0).all() and (report.moves_accepted <= report.moves_tried).all()
+    at_minima = [info.get("watch", "").startswith("minimum") for info in frames.info]
+    assert sum(at_minima) >= 4 and not all(at_minima)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"swaps": {"enabled": True}, "engine": {"ensemble": "nve"}}, "nothing holds the temper"),
+        ({"swaps": {"enabled": True}, "method": {"type": "basin_hopping"}}, "during dynamics"),
+        ({"method": {"type": "basin_hoping"}}, "did you mean 'basin_hopping'"),
+        ({"swaps": {"species": ["Cu"]}}, "at least 2"),
+        ({"swaps": {"species": ["Cu", "Xx"]}}, "not the symbol of a chemical element"),
+        (
+            {
+                "method": {"type": "minima_hopping"},
+                "design": {"type": "grid", "temperatures_kelvin": [0, 300]},
+            },
+            "0 K, where the dynamics",
+        ),
+    ],
+)
+def test_moves_that_make_no_sense_are_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        ExplorationParameters.model_validate(given)

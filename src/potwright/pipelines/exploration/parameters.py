@@ -15,8 +15,10 @@ from potwright.dynamics import (
     Evaporation,
     FiniteNumbers,
     MDEngineParameters,
+    MethodParameters,
     Moves,
     NoDispersion,
+    OnlyDynamics,
     Schedule,
     Swaps,
     Temperature,
@@ -32,6 +34,7 @@ from potwright.pipelines.exploration.design import (
     SpaceFillingDesign,
     asks_for_pressure,
 )
+from potwright.pipelines.exploration.moving import refuse_impossible
 from potwright.pipelines.exploration.starts import Listed, ids_of_listed
 
 logger = logging.getLogger(__name__)
@@ -149,6 +152,8 @@ class ExplorationParameters(Parameters):
         Time between frames.
     thermalisation_ps
         What runs before, without frames.
+    method
+        Dynamics, or a search from minimum to minimum.
     design
         Temperatures and pressures.
     engine
@@ -175,6 +180,7 @@ class ExplorationParameters(Parameters):
     duration_ps: float = Field(default=10_000.0, gt=0)
     frame_interval_ps: float = Field(default=1000.0, gt=0)
     thermalisation_ps: float = Field(default=0.0, ge=0)
+    method: MethodParameters = OnlyDynamics()
     design: DesignParameters = SpaceFillingDesign()
     engine: MDEngineParameters = AseEngine()
     dispersion: DispersionParameters = NoDispersion()
@@ -184,6 +190,11 @@ class ExplorationParameters(Parameters):
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
     checkpoint_interval_steps: int = Field(default=1000, ge=1)
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _dynamics_by_default(cls, method: Any) -> Any:
+        return {"type": "dynamics", **method} if isinstance(method, dict) else method
 
     @field_validator("engine", mode="before")
     @classmethod
@@ -204,11 +215,7 @@ class ExplorationParameters(Parameters):
                 f"design asks for a pressure, but nothing holds one in ensemble {ensemble}; take "
                 "the pressures out, or use auto or npt_…"
             )
-        if ensemble == "nve" and self.swaps.enabled:
-            raise ValueError(
-                "swaps.enabled, but nothing holds the temperature at which they would be accepted "
-                "in ensemble nve; use auto, npt_…, nvt or langevin"
-            )
+        refuse_impossible(self.moves(), ensemble, points)
         if ensemble == "nve" and any(point.is_ramp for point in points):
             raise ValueError(
                 "design asks for a ramp, but nothing is held in ensemble nve; use nvt, langevin or "
@@ -294,7 +301,7 @@ class ExplorationParameters(Parameters):
 
     def moves(self) -> Moves:
         """What takes structures elsewhere beside the engine."""
-        return Moves(swaps=self.swaps)
+        return Moves(method=self.method, swaps=self.swaps)
 
     def schedule(self) -> Schedule:
         """Steps and frames of each trajectory."""
