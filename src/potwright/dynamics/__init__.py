@@ -24,6 +24,7 @@ from potwright.dynamics.engine import (
     strain_of,
 )
 from potwright.dynamics.lammps_engine import LammpsEngine
+from potwright.dynamics.metadynamics import Metadynamics
 from potwright.dynamics.methods import (
     BasinHopping,
     MethodParameters,
@@ -66,6 +67,7 @@ __all__ = [
     "MDEngine",
     "MDEngineParameters",
     "Measured",
+    "Metadynamics",
     "MethodParameters",
     "MinimaHopping",
     "Moves",

@@ -14,6 +14,7 @@ from potwright.dynamics.motion import Motion
 from potwright.dynamics.moves import Moves
 from potwright.dynamics.running import Assignment, EngineParameters, Setting, run
 from potwright.dynamics.watching import Watch
+from potwright.errors import InputError
 
 
 class AseEngine(EngineParameters):
@@ -55,11 +56,18 @@ class AseEngine(EngineParameters):
         Raises
         ------
         InputError
-            If the ensemble, the conditions and the start do not go together.
+            If the ensemble, the conditions and the start do not go together, or metadynamics is
+            asked for.
         Exception
             Whatever the calculator raises on ``start`` itself: that is a broken set-up. What it
             raises later ends the trajectory and is its reason.
         """
+        moves = moves or Moves()
+        if moves.metadynamics.enabled:
+            raise InputError(
+                "exploration.metadynamics: it is Colvars that does it, inside LAMMPS; set "
+                "exploration.engine.type to lammps"
+            )
 
         def motion_in(setting: Setting) -> Motion:
             setting.atoms.calc = potential.calculator(device=device)
@@ -72,7 +80,7 @@ class AseEngine(EngineParameters):
                 conditions,
                 schedule,
                 seed,
-                moves or Moves(),
+                moves,
                 watches,
                 self,
                 checkpoint,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,7 @@ from potwright.dynamics.lammps_library import require_lammps
 from potwright.dynamics.lammps_motion import LammpsMotion
 from potwright.dynamics.lammps_native import NativePotential
 from potwright.dynamics.lammps_simulation import Simulation, species
+from potwright.dynamics.metadynamics import explained
 from potwright.dynamics.motion import Motion
 from potwright.dynamics.moves import Moves
 from potwright.dynamics.recording import Recording
@@ -85,7 +87,8 @@ class LammpsEngine(EngineParameters):
             def motion_in(setting: Setting) -> Motion:
                 simulation = self._simulation(setting, potential, device)
                 at_the_end.callback(simulation.close)
-                return self._motion(setting, simulation)
+                folder = Path(at_the_end.enter_context(TemporaryDirectory()))
+                return self._motion(setting, simulation, folder)
 
             return run(
                 Assignment(
@@ -125,7 +128,7 @@ class LammpsEngine(EngineParameters):
             timestep_fs=recording.schedule.timestep_fs,
         )
 
-    def _motion(self, setting: Setting, simulation: Simulation) -> Motion:
+    def _motion(self, setting: Setting, simulation: Simulation, folder: Path) -> Motion:
         atoms, recording = setting.atoms, setting.recording
         if setting.is_downhill:
             from potwright.dynamics import hopping  # ase.md, and with it much of scipy
@@ -147,7 +150,13 @@ class LammpsEngine(EngineParameters):
             # noise that has been used is not used again after a kill
             seed=int(setting.rng.integers(2**31)) + recording.step,
         )
-        return LammpsMotion(atoms, simulation, fixes, recording.schedule)
+        metadynamics = setting.moves.metadynamics
+        if not metadynamics.enabled:
+            return LammpsMotion(atoms, simulation, fixes, recording.schedule)
+        bath = lammps_ensembles.bath_of(setting.ensemble)
+        fixes.append(metadynamics.fix(simulation.program, atoms.numbers, folder, bath))
+        with explained(simulation, folder):
+            return LammpsMotion(atoms, simulation, fixes, recording.schedule)
 
 
 def _refuse_skewed(recording: Recording) -> None:

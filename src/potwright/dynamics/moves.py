@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from potwright.dynamics.metadynamics import Metadynamics
 from potwright.dynamics.methods import MethodParameters, OnlyDynamics
 from potwright.dynamics.swaps import Swaps
 from potwright.parameters import Parameters
@@ -16,10 +17,13 @@ class Moves(Parameters):
         Dynamics, or a search from minimum to minimum.
     swaps
         Exchanges of unlike atoms.
+    metadynamics
+        Hills in collective variables.
     """
 
     method: MethodParameters = OnlyDynamics()
     swaps: Swaps = Swaps()
+    metadynamics: Metadynamics = Metadynamics()
 
     @property
     def is_search(self) -> bool:

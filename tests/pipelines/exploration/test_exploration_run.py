@@ -253,6 +253,12 @@ def test_a_search_keeps_its_minima_and_says_how_many_were_accepted(committee, tm
         ({"method": {"type": "basin_hoping"}}, "did you mean 'basin_hopping'"),
         ({"swaps": {"species": ["Cu"]}}, "at least 2"),
         ({"swaps": {"species": ["Cu", "Xx"]}}, "not the symbol of a chemical element"),
+        ({"metadynamics": {"enabled": True, "colvars": "x"}}, "set engine.type to lammps"),
+        (
+            {"metadynamics": {"enabled": True, "colvars": "x"}, "engine": {"type": "lammps"}},
+            "in ensemble auto: a barostat does not feel the hills",
+        ),
+        ({"metadynamics": {"enabled": True}}, "colvars says nothing"),
         (
             {
                 "method": {"type": "minima_hopping"},

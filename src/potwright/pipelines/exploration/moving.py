@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from potwright.dynamics import Conditions, Moves
+from potwright.dynamics import Conditions, MDEngineParameters, Moves
 
 
-def refuse_impossible(moves: Moves, ensemble: str, points: Sequence[Conditions]) -> None:
+def refuse_impossible(
+    moves: Moves, engine: MDEngineParameters, points: Sequence[Conditions]
+) -> None:
     """Find combinations that make no sense, before anything runs.
 
     Parameters
     ----------
     moves
         As configured.
-    ensemble
-        Of the engine.
+    engine
+        Its type and ensemble count.
     points
         Conditions that somebody has named.
 
@@ -24,7 +26,7 @@ def refuse_impossible(moves: Moves, ensemble: str, points: Sequence[Conditions])
     ValueError
         Naming the keys, for whoever validates the block.
     """
-    method = moves.method.type
+    method, ensemble = moves.method.type, engine.ensemble
     if moves.swaps.enabled and moves.is_search:
         raise ValueError(
             f"swaps.enabled with method.type = {method!r}: atoms are exchanged during dynamics "
@@ -34,6 +36,16 @@ def refuse_impossible(moves: Moves, ensemble: str, points: Sequence[Conditions])
         raise ValueError(
             "swaps.enabled, but nothing holds the temperature at which they would be accepted "
             "in ensemble nve; use auto, npt_…, nvt or langevin"
+        )
+    if moves.metadynamics.enabled and (engine.type != "lammps" or moves.is_search):
+        raise ValueError(
+            "metadynamics.enabled: it is Colvars that does it, during dynamics in LAMMPS; set "
+            "engine.type to lammps and method.type to dynamics, or metadynamics.enabled to false"
+        )
+    if moves.metadynamics.enabled and ensemble not in ("nvt", "langevin", "nve"):
+        raise ValueError(
+            f"metadynamics.enabled in ensemble {ensemble}: a barostat does not feel the hills, "
+            "since Colvars gives no stress; use nvt, langevin or nve"
         )
     if method == "minima_hopping" and any(not point.temperature_kelvin for point in points):
         raise ValueError(

@@ -15,6 +15,7 @@ from potwright.dynamics import (
     Evaporation,
     FiniteNumbers,
     MDEngineParameters,
+    Metadynamics,
     MethodParameters,
     Moves,
     NoDispersion,
@@ -164,6 +165,8 @@ class ExplorationParameters(Parameters):
         What draws trajectories to where the committee disagrees.
     swaps
         Exchanges of unlike atoms, for alloys.
+    metadynamics
+        Hills in collective variables, in LAMMPS.
     watch
         What stops a trajectory.
     executor
@@ -186,6 +189,7 @@ class ExplorationParameters(Parameters):
     dispersion: DispersionParameters = NoDispersion()
     bias: BiasParameters = BiasParameters()
     swaps: Swaps = Swaps()
+    metadynamics: Metadynamics = Metadynamics()
     watch: WatchParameters = WatchParameters()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
@@ -215,7 +219,7 @@ class ExplorationParameters(Parameters):
                 f"design asks for a pressure, but nothing holds one in ensemble {ensemble}; take "
                 "the pressures out, or use auto or npt_…"
             )
-        refuse_impossible(self.moves(), ensemble, points)
+        refuse_impossible(self.moves(), self.engine, points)
         if ensemble == "nve" and any(point.is_ramp for point in points):
             raise ValueError(
                 "design asks for a ramp, but nothing is held in ensemble nve; use nvt, langevin or "
@@ -301,7 +305,7 @@ class ExplorationParameters(Parameters):
 
     def moves(self) -> Moves:
         """What takes structures elsewhere beside the engine."""
-        return Moves(method=self.method, swaps=self.swaps)
+        return Moves(method=self.method, swaps=self.swaps, metadynamics=self.metadynamics)
 
     def schedule(self) -> Schedule:
         """Steps and frames of each trajectory."""
