@@ -114,6 +114,7 @@ def test_frames_inherit_from_their_start_and_say_where_they_come_from(committee,
     assert info["temperature_kelvin"] == 300 and info["pressure_kbar"] == 1
     assert [i["time_fs"] for i in frames.info] == [5, 10, 15, 20] * 3
     assert [i["trajectory"] for i in frames.info] == np.repeat([0, 1, 2], 4).tolist()
+    assert info["dispersion"] == "none" and set(report.dispersion) == {"none"}
     assert info["engine"] == engine and info["end_reason"] == "completed"
     assert info["seed"] == plan.seeds[0] and "strain" not in info
     assert report.frames.tolist() == [4, 4, 4] and (report.end_reason == "completed").all()
@@ -154,8 +155,9 @@ def test_what_is_different_is_run_anew(committee, tmp_path, change):
         given = parameters(dispersion={"type": "d2", "cutoff_angstrom": 8.0})
     else:
         given = parameters(watch={"min_covalent_ratio": 0.5})
-    explore(committee, tmp_path / "work", given, seed)
+    _, frames, _ = explore(committee, tmp_path / "work", given, seed)
     assert committee.members[0].runs == 6
+    assert {info["dispersion"] for info in frames.info} == {given.dispersion.type}
 
 
 def test_without_any_frame_the_result_is_empty_and_the_report_says_why(committee, tmp_path):

@@ -27,9 +27,10 @@ def collect(plan: Plan, explored: Sequence[Explored], parameters: ExplorationPar
 
     ``info`` of each frame holds ``trajectory`` (its index), ``temperature_kelvin`` and
     ``pressure_kbar`` (targets at its time; None for a pressure that nothing holds), ``time_fs``,
-    ``ensemble``, ``engine``, ``driver`` (index of the member), ``seed``, the ``end_reason`` of its
-    trajectory, and ``watch``, why it was kept out of turn, if it was. Frames that are unphysical,
-    which happens where nobody watched, are marked ``sane: false``, and are never selected.
+    ``ensemble``, ``engine``, ``dispersion``, ``driver`` (index of the member), ``seed``, the
+    ``end_reason`` of its trajectory, and ``watch``, why it was kept out of turn, if it was. Frames
+    that are unphysical, which happens where nobody watched, are marked ``sane: false``, and are
+    never selected.
     """
     parts = [
         _frames(plan, index, outcome, outcome.trajectory, parameters)
@@ -67,6 +68,7 @@ def table(
                 **{f"final_{name}": value for name, value in last.items()},
                 "driver": outcome.driver,
                 "engine": parameters.engine.type,
+                "dispersion": parameters.dispersion.type,
                 "seed": plan.seeds[index],
                 **_course(outcome),
             }
@@ -92,6 +94,7 @@ def _frames(
     common = {
         "ensemble": trajectory.ensemble,
         "engine": parameters.engine.type,
+        "dispersion": parameters.dispersion.type,
         "driver": outcome.driver,
         "seed": plan.seeds[index],
         "end_reason": trajectory.end_reason,
