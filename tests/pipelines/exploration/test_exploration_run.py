@@ -160,6 +160,15 @@ def test_what_is_different_is_run_anew(committee, tmp_path, change):
     assert {info["dispersion"] for info in frames.info} == {given.dispersion.type}
 
 
+def test_trajectories_together_are_kept_one_by_one(committee, tmp_path):
+    _, apart, _ = explore(committee, tmp_path / "apart")
+    _, together, report = explore(
+        committee, tmp_path / "together", parameters(trajectories_together=2)
+    )
+    assert together.id.tolist() == apart.id.tolist()
+    assert report.completed.all() and len(list((tmp_path / "together").iterdir())) == 3
+
+
 def test_without_any_frame_the_result_is_empty_and_the_report_says_why(committee, tmp_path):
     given = parameters(watch={"min_covalent_ratio": 2.0})
     _, frames, report = explore(committee, tmp_path / "work", given)
@@ -255,6 +264,7 @@ def test_a_search_keeps_its_minima_and_says_how_many_were_accepted(committee, tm
         ({"method": {"type": "basin_hoping"}}, "did you mean 'basin_hopping'"),
         ({"swaps": {"species": ["Cu"]}}, "at least 2"),
         ({"swaps": {"species": ["Cu", "Xx"]}}, "not the symbol of a chemical element"),
+        ({"trajectories_together": 4, "engine": {"type": "lammps"}}, "one at a time"),
         ({"metadynamics": {"enabled": True, "colvars": "x"}}, "set engine.type to lammps"),
         (
             {"metadynamics": {"enabled": True, "colvars": "x"}, "engine": {"type": "lammps"}},

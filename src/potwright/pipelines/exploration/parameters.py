@@ -173,6 +173,8 @@ class ExplorationParameters(Parameters):
         Where trajectories run.
     device
         For the driving potential.
+    trajectories_together
+        How many share a process, and their evaluations of the potential.
     checkpoint_interval_steps
         How many steps a killed trajectory loses at most.
     """
@@ -193,6 +195,7 @@ class ExplorationParameters(Parameters):
     watch: WatchParameters = WatchParameters()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
+    trajectories_together: int = Field(default=1, ge=1)
     checkpoint_interval_steps: int = Field(default=1000, ge=1)
 
     @field_validator("method", mode="before")
@@ -218,6 +221,11 @@ class ExplorationParameters(Parameters):
             raise ValueError(
                 f"design asks for a pressure, but nothing holds one in ensemble {ensemble}; take "
                 "the pressures out, or use auto or npt_…"
+            )
+        if self.trajectories_together > 1 and self.engine.type == "lammps":
+            raise ValueError(
+                f"trajectories_together = {self.trajectories_together}: LAMMPS runs one at a time "
+                "in a process; take 1, or engine.type ase"
             )
         refuse_impossible(self.moves(), self.engine, points)
         if ensemble == "nve" and any(point.is_ramp for point in points):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ase import Atoms
@@ -20,6 +21,7 @@ from potwright.dynamics import (
     write_trajectory,
 )
 from potwright.pipelines.exploration.watching import StepCounter
+from potwright.potentials.meeting import run_together
 
 STEPS = "steps"
 
@@ -56,13 +58,32 @@ class Task:
     checkpoint_interval_steps: int
 
 
-def run_task(task: Task) -> None:
-    """Run one trajectory, or what is left of it, and keep it; happens in a worker."""
-    device = task.device
+def run_tasks_together(tasks: Sequence[Task]) -> dict[int, str]:
+    """Run trajectories, or what is left of them, and keep them; happens in a worker.
+
+    Several share their evaluations of the potential.
+
+    Returns
+    -------
+    dict
+        Why there is none, by the trajectory's place in the plan.
+    """
+    device = tasks[0].device
     if device == "auto":
         from potwright.potentials.devices import resolve_device
 
-        device = resolve_device(device, task.index)
+        device = resolve_device(device, tasks[0].index)
+    missing = [task for task in tasks if not task.folder.exists()]
+    raised = run_together([partial(run_task, task, device) for task in missing])
+    return {
+        task.index: f"{type(error).__name__}: {error}"
+        for task, error in zip(missing, raised, strict=True)
+        if error is not None
+    }
+
+
+def run_task(task: Task, device: str) -> None:
+    """Run one trajectory, or what is left of it, and keep it."""
     counter = StepCounter(task.checkpoint / STEPS)
     trajectory = task.engine.run_trajectory(
         task.start,

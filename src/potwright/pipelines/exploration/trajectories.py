@@ -27,7 +27,7 @@ from potwright.execution import run_tasks
 from potwright.pes import PESData
 from potwright.pipelines.exploration import biasing, watching
 from potwright.pipelines.exploration.parameters import ExplorationParameters
-from potwright.pipelines.exploration.tasks import Gauge, Task, run_task
+from potwright.pipelines.exploration.tasks import Gauge, Task, run_tasks_together
 from potwright.potentials import Committee
 
 logger = logging.getLogger(__name__)
@@ -119,17 +119,20 @@ def run(
             shutil.rmtree(task.checkpoint, ignore_errors=True)
     _announce(tasks, missing, driver)
     failures: dict[int, str] = {}
+    size = parameters.trajectories_together
+    groups = [missing[first : first + size] for first in range(0, len(missing), size)]
     for outcome in run_tasks(
-        run_task,
-        missing,
+        run_tasks_together,
+        groups,
         parameters.executor,
         description="Molecular dynamics",
         retries=RETRIES,
         gauge=Gauge(missing),
     ):
-        if outcome.error is not None:
-            index = missing[outcome.index].index
-            failures[index] = f"{outcome.error.kind}: {outcome.error.message}"
+        failures |= outcome.value or {}
+        if outcome.error is not None:  # of the worker
+            why = f"{outcome.error.kind}: {outcome.error.message}"
+            failures |= {t.index: why for t in groups[outcome.index] if not t.folder.exists()}
     _report_failures(failures, len(tasks))
     return [
         Explored(
