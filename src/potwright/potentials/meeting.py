@@ -84,15 +84,15 @@ def run_together(calls: Sequence[Callable[[], object]]) -> list[Exception | None
     list
         What each has raised.
     """
+    if len(calls) == 1:  # has nobody to wait for
+        return [_raised_by(calls[0])]
     meeting = Meeting()
     found: list[Exception | None] = [None] * len(calls)
 
     def attend(index: int) -> None:
         CURRENT.set(meeting)
         try:
-            calls[index]()
-        except Exception as error:  # noqa: BLE001 - handed to who asked for the call
-            found[index] = error
+            found[index] = _raised_by(calls[index])
         finally:
             meeting.arrivals.put(None)
 
@@ -103,6 +103,14 @@ def run_together(calls: Sequence[Callable[[], object]]) -> list[Exception | None
     for thread in threads:
         thread.join()
     return found
+
+
+def _raised_by(call: Callable[[], object]) -> Exception | None:
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001 - handed to who asked for the call
+        return error
+    return None
 
 
 def _answer(requests: Sequence[Request]) -> None:
