@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # reference data that some tests read, where it is at hand
 SHARED ?= $(wildcard ../shared/data)
 
-.PHONY: demo test lint viz clean
+.PHONY: demo test lint viz docs clean
 
 demo: $(INSTALLED)
 	$(BIN)/kedro campaign run --env demo
@@ -26,6 +26,10 @@ lint: $(INSTALLED)
 
 viz: $(INSTALLED)
 	$(BIN)/kedro viz run
+
+# the user guide as a site, in site/
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 NO_VERSION = "none-before-the-first-iteration"
 SECONDS_FOR_A_DYING_RUN = 10
+ITERATION_LOCK = "iteration.lock"
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,23 @@ class Campaign:
         path = self.runs.parent / name / version / name
         return json.loads(path.read_text()) if path.is_file() else {}
 
+    def is_at_work(self) -> bool:
+        """Whether an iteration is running now, in whatever process."""
+        path = self.runs.parent / ITERATION_LOCK
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path, timeout=0):  # for an instant; who begins meanwhile waits for it
+                return False
+        except Timeout:
+            return True
+
+    @property
+    def target(self) -> int | None:
+        """The iteration to stop after, as the last call of :meth:`run` set it."""
+        path = self.runs.parent / "campaign.json"
+        return int(json.loads(path.read_text())["target"]) if path.is_file() else None
+
     # ---------------------------------------------------------------- the loop
 
     def run(self, max_iterations: int | None = None) -> Iterator[Iteration]:
@@ -144,8 +162,7 @@ class Campaign:
 
     def _target(self, max_iterations: int | None, default: int) -> int:
         """The iteration to stop after; kept on disk so that an interrupted call keeps its aim."""
-        path = self.runs.parent / "campaign.json"
-        kept = json.loads(path.read_text())["target"] if path.is_file() else 0
+        path, kept = self.runs.parent / "campaign.json", self.target or 0
         completed = self._completed()
         unfinished = len(completed) < len(self.iterations())
         going = unfinished or not completed or self.verdict(completed[-1])["verdict"] == "continue"
@@ -230,7 +247,7 @@ class Campaign:
         from potwright.execution import end_with_parent
 
         end_with_parent(os.getppid())
-        lock = FileLock(self.runs.parent / "iteration.lock")
+        lock = FileLock(self.runs.parent / ITERATION_LOCK)
         try:
             lock.acquire(timeout=SECONDS_FOR_A_DYING_RUN)
         except Timeout:

@@ -1,8 +1,9 @@
-"""What a campaign hands to others: the committee of an iteration, with all that is known of it."""
+"""What a campaign hands to others: the committee of an iteration, and all that it comes from."""
 
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,21 +13,46 @@ import pandas as pd
 
 from potwright.campaign_labels import label_store, store_place
 from potwright.errors import InputError
+from potwright.files import complete_or_absent
 from potwright.pes import PESData
 
 if TYPE_CHECKING:
     from potwright.campaign import Campaign, Iteration
+    from potwright.lineage.packing import Packed
     from potwright.potentials.card import Provenance
 
 
-def export_iteration(campaign: Campaign, folder: Path, number: int | None = None) -> Iteration:
-    """Export the committee of an iteration, the last completed one by default.
+@dataclass(frozen=True)
+class Exported:
+    """What was written: whose committee, and what was packed with it, if anything."""
+
+    iteration: Iteration
+    packed: Packed | None
+
+
+def export_iteration(
+    campaign: Campaign, folder: Path, number: int | None = None, *, potential_only: bool = False
+) -> Exported:
+    """Export the committee of an iteration and all data that led to it.
+
+    Parameters
+    ----------
+    campaign
+        Whose.
+    folder
+        Where to; it appears completely or not at all.
+    number
+        The iteration; by default the last completed one.
+    potential_only
+        Whether data, labels, records and provenance are left out.
 
     Raises
     ------
     InputError
         If there is no such iteration, or it has no committee; or if the folder is there already.
     """
+    from potwright.lineage.holdings import Holdings
+    from potwright.lineage.packing import pack
     from potwright.potentials import load_committee
     from potwright.potentials.export import export_committee
 
@@ -36,10 +62,16 @@ def export_iteration(campaign: Campaign, folder: Path, number: int | None = None
         raise InputError(
             f"iteration {iteration.number} of campaign {campaign.name!r} has no committee yet"
         )
+    if folder.exists():
+        raise InputError(f"{folder} is there already; name a folder that is not")
     calibration = campaign.document("calibration.json", iteration.version)
     committee = dataclasses.replace(load_committee(place), calibration=calibration or None)
-    export_committee(committee, folder, _provenance(campaign, iteration))
-    return iteration
+    with complete_or_absent(folder) as temporary:
+        export_committee(committee, temporary, _provenance(campaign, iteration))
+        if potential_only:
+            return Exported(iteration, None)
+        past = tuple(i for i in campaign.iterations() if i.number <= iteration.number)
+        return Exported(iteration, pack(Holdings(campaign, past), temporary))
 
 
 def _iteration(campaign: Campaign, number: int | None) -> Iteration:

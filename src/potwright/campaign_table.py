@@ -42,6 +42,14 @@ def print_campaign(campaign: Campaign) -> None:
     _print_end(console, campaign, reports[-1])
 
 
+def overview(campaign: Campaign) -> list[Table]:
+    """What each iteration bought and achieved, as tables; those without rows are left out."""
+    reports = [_Reports(campaign, iteration) for iteration in campaign.iterations()]
+    measured = [report for report in reports if not report.metrics.empty]
+    tables = [_labels(reports), _failures(reports), _errors(measured)]
+    return [table for table in tables if table.row_count]
+
+
 class _Reports:
     """The reports of one iteration, as far as they have been made."""
 

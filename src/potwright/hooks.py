@@ -14,10 +14,12 @@ from kedro.io import AbstractVersionedDataset
 from potwright.configuration import ProjectParameters
 from potwright.datasets.versioned import supply_missing
 from potwright.errors import in_words
+from potwright.execution.progress import keep_progress
+from potwright.files import sha256
 from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.potentials.species import refuse_unknown
-from potwright.run_records import git_commit, merge_record, package_versions, runs_folder
+from potwright.run_records import PROGRESS, git_commit, merge_record, package_versions, runs_folder
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +143,7 @@ class RunRecordHooks:
         self._catalog = catalog
         self._run = run_params.get("run_id") or run_params["session_id"]
         self._folder = runs_folder(self._project, self._campaign)
+        keep_progress(self._folder.parent / PROGRESS, run=self._run)
         self._note(
             {
                 "status": "running",
@@ -165,12 +168,19 @@ class RunRecordHooks:
         """Stop the clock."""
         seconds = round(time.perf_counter() - self._started[node.name], 3)
         stage = min(node.tags, default="")
-        self._note({"nodes": {node.name: {"stage": stage, "seconds": seconds}}, "running": None})
+        ran = {"stage": stage, "seconds": seconds, "inputs": node.inputs, "outputs": node.outputs}
+        self._note({"nodes": {node.name: ran}, "running": None})
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str) -> None:
-        """Note the version that was read."""
+        """Note the version that was read; of the user's files the checksums."""
+        from potwright.datasets.structures import StructuresDataset
+
         self._note_version("loaded", dataset_name)
+        dataset = self._catalog[dataset_name] if self._catalog is not None else None
+        if isinstance(dataset, StructuresDataset):
+            files = {_below(self._project, file): sha256(file) for file in dataset.files()}
+            self._note({"inputs": {dataset_name: files}})
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
@@ -180,11 +190,13 @@ class RunRecordHooks:
     @hook_impl
     def after_pipeline_run(self) -> None:
         """Close the record."""
+        keep_progress(None)
         self._note({"status": "completed", "running": None, "ended": _now(), "error": None})
 
     @hook_impl
     def on_pipeline_error(self, error: Exception) -> None:
         """Close the record with the reason."""
+        keep_progress(None)
         self._note({"status": "failed", "running": None, "ended": _now(), "error": in_words(error)})
 
     def _note_version(self, what: str, name: str) -> None:
@@ -200,6 +212,11 @@ class RunRecordHooks:
     def _note(self, news: dict[str, Any]) -> None:
         if self._folder is not None:
             merge_record(self._folder, self._run, news)
+
+
+def _below(project: Path, file: Path) -> str:
+    path = file.absolute()
+    return str(path.relative_to(project) if path.is_relative_to(project) else path)
 
 
 def _now() -> str:

@@ -13,6 +13,9 @@ from typing import Any
 
 from potwright.files import complete_or_absent
 
+PROGRESS = "progress.json"
+"""Beside the folder of records: how far the node is that runs now, while it is at work."""
+
 PACKAGES = (
     "potwright",
     "kedro",

@@ -122,8 +122,10 @@ def test_status_tells_of_each_iteration(finished):
 
 def test_a_committee_is_handed_over_with_its_calibration_and_a_card(finished, tmp_path):
     first = finished.records()[0]["run_id"]
-    output = finished.succeed("campaign", "export", str(tmp_path / "first"), "--iteration", "1")
-    assert "Committee of iteration 1" in output
+    target = str(tmp_path / "first")
+    output = finished.succeed("campaign", "export", target, "--iteration", "1", "--potential-only")
+    assert "Committee of iteration 1" in output and "packed" not in output
+    assert not (tmp_path / "first" / "data").exists()
     card = (tmp_path / "first" / "README.md").read_text()
     labelled = finished.structures("labelled_structures.h5", first)
     training = int((labelled.split == "training").sum())

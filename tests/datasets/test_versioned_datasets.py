@@ -15,12 +15,14 @@ from kedro.io import DatasetError, Version
 from potwright.datasets import (
     CommitteeDataset,
     JSONDataset,
+    LabelStoreDataset,
     PESDataset,
     PredictionsDataset,
     TableDataset,
     WorkspaceDataset,
 )
 from potwright.pes import PESData
+from potwright.quantum import Label, LabelStore, LevelOfTheory
 from potwright.uncertainty import Predictions
 
 OLD, RUN, NEW = (f"2026-0{month}-01T00.00.00.000Z" for month in (1, 2, 3))
@@ -76,6 +78,15 @@ def test_previous_is_strictly_older_than_the_run(tmp_path):
         dataset(JSONDataset, tmp_path, version).save({"version": version})
     assert dataset(JSONDataset, tmp_path, RUN, previous=True).load() == {"version": OLD}
     assert dataset(JSONDataset, tmp_path, NEW, previous=True).load() == {"version": RUN}
+
+
+def test_who_looks_back_sees_nothing_newer(tmp_path, monkeypatch):
+    for version in (OLD, RUN, NEW):
+        dataset(JSONDataset, tmp_path, version).save({"version": version})
+    monkeypatch.setenv("POTWRIGHT_AS_OF", RUN)
+    assert dataset(JSONDataset, tmp_path, NEW).load() == {"version": RUN}
+    assert dataset(JSONDataset, tmp_path, NEW, previous=True).load() == {"version": OLD}
+    assert dataset(JSONDataset, tmp_path, OLD).load() == {"version": OLD}  # an older run stays
 
 
 def test_a_pinned_version_is_loaded_whatever_else_there_is(tmp_path):
@@ -195,6 +206,33 @@ def test_previews_are_small_and_plain(tmp_path):
     entry = dataset(JSONDataset, tmp_path)
     entry.save({"a": [1, 2]})
     assert json.loads(entry.preview()) == {"a": [1, 2]}
+
+
+def test_predictions_are_previewed_with_the_spread_of_their_members(tmp_path):
+    given = predictions()
+    dataset(PredictionsDataset, tmp_path).save(given)
+    table = dataset(PredictionsDataset, tmp_path).preview(nrows=1)
+    (row,) = table["data"]
+    shown = dict(zip(table["columns"], row, strict=True))
+    assert (shown["id"], shown["atoms"], shown["members"]) == (given.id[0], 1, 3)
+    assert float(shown["spread (meV/atom)"]) == pytest.approx(
+        1000 * given.energy[:, 0].std(), abs=0.06
+    )
+
+
+def test_the_label_store_is_previewed_newest_first_and_not_made_by_that(tmp_path):
+    place = tmp_path / "labels.db"
+    catalogued = LabelStoreDataset(filepath=str(place), campaign="tiny")
+    assert catalogued.preview()["data"] == [] and not place.exists()
+    store = LabelStore(place, "tiny")
+    level = LevelOfTheory("EMT", "1.0", {})
+    for number, atoms in enumerate(structures(3).to_atoms()):
+        label = Label(float(number), np.zeros((1, 3)), None, 1.0)
+        store.add(f"{number:032x}", atoms, level, label, iteration=2)
+    store.close()
+    table = catalogued.preview(nrows=2)
+    energies = [float(row[table["columns"].index("energy_ev")]) for row in table["data"]]
+    assert energies == [2.0, 1.0]
 
 
 def test_a_workspace_is_made_when_it_is_asked_for_and_never_saved(tmp_path):

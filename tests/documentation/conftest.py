@@ -33,6 +33,7 @@ augmentation:
   rattle: {rattle_fraction: 0.1}
 labelling:
   engine: {type: ase, calculator: ase.calculators.emt.EMT, supported_elements: [Cu]}
+  executor: {type: serial}
 training:
   members: 2
   trainer:
@@ -40,17 +41,17 @@ training:
     settings:
       {r_max: 3.0, num_interactions: 1, num_channels: 2, max_L: 0, max_ell: 1, correlation: 1,
        radial_MLP: "[4]", default_dtype: float32}
-  executor: {workers: 1}
+  executor: {type: serial}
 exploration:
   n_starts: 2
   duration_ps: 0.01
   frame_interval_ps: 0.001
   design: {temperature_range_kelvin: [300, 600]}
-  executor: {workers: 1}
+  executor: {type: serial}
 evaluation:
   selection: {max_selected: 4}
   audit: {minimum: 2}
-  executor: {workers: 1}
+  executor: {type: serial}
 reporting:
   sorep_map: {max_structures: 6, executor: {type: serial}}
 """

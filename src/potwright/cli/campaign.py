@@ -44,15 +44,21 @@ def campaign_run(metadata: ProjectMetadata, max_iterations: int | None, env: str
 
 
 @campaign.command("status")
+@click.option("--watch", "live", is_flag=True, help="Stay, and show what runs, on a terminal.")
 @env_option
 @click.pass_obj
 @readable
-def campaign_status(metadata: ProjectMetadata, env: str | None) -> None:
+def campaign_status(metadata: ProjectMetadata, live: bool, env: str | None) -> None:
     """Iterations, labels, errors, verdict, and what is running."""
     from potwright.campaign import Campaign
-    from potwright.campaign_table import print_campaign
+    from potwright.campaign_live import watch
+    from potwright.campaign_table import print_campaign, wide_console
 
-    print_campaign(Campaign(metadata.project_path, env))
+    console, campaign = wide_console(), Campaign(metadata.project_path, env)
+    if live and console.is_terminal:
+        watch(campaign, console)
+    else:
+        print_campaign(campaign)
 
 
 @campaign.command("report")
@@ -108,18 +114,86 @@ def campaign_plan(metadata: ProjectMetadata, timed_labels: int, env: str | None)
     default=None,
     help="Whose committee; by default that of the last completed iteration.",
 )
+@click.option(
+    "--potential-only",
+    is_flag=True,
+    help="Without data, labels, run records and provenance, which may be large.",
+)
 @env_option
 @click.pass_obj
 @readable
 def campaign_export(
-    metadata: ProjectMetadata, folder: Path, number: int | None, env: str | None
+    metadata: ProjectMetadata,
+    folder: Path,
+    number: int | None,
+    potential_only: bool,
+    env: str | None,
 ) -> None:
-    """Write the committee, its calibration, files for LAMMPS and a card into a new FOLDER."""
+    """Write the committee and a card, and all data that led to it, into a new FOLDER.
+
+    The committee comes with its calibration and files for LAMMPS; the data with labels, run
+    records, the graph of their provenance, and checksums.
+    """
     from potwright.campaign import Campaign
     from potwright.campaign_export import export_iteration
 
-    iteration = export_iteration(Campaign(metadata.project_path, env), folder, number)
-    click.echo(f"Committee of iteration {iteration.number} written to {folder}; see its README.md")
+    exported = export_iteration(
+        Campaign(metadata.project_path, env), folder, number, potential_only=potential_only
+    )
+    number = exported.iteration.number
+    click.echo(f"Committee of iteration {number} written to {folder}; see its README.md")
+    if packed := exported.packed:
+        click.echo(
+            f"{packed.files} files ({packed.size / 1e6:.1f} MB) with {packed.calculations} "
+            f"calculations packed; see CONTENTS.md. Verify: cd {folder} && sha256sum -c SHA256SUMS"
+        )
+        for remark in packed.remarks:
+            click.secho(f"Note: {remark}", fg="yellow")
+
+
+@campaign.command("trace")
+@click.argument("id")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@env_option
+@click.pass_obj
+@readable
+def campaign_trace(metadata: ProjectMetadata, id: str, as_json: bool, env: str | None) -> None:
+    """Tell the whole history of a structure, by its ID or how that begins."""
+    import json
+
+    from potwright.campaign import Campaign
+    from potwright.campaign_table import wide_console
+    from potwright.lineage.history import trace
+    from potwright.lineage.holdings import Holdings
+    from potwright.lineage.telling import tell
+
+    history = trace(Holdings.of(Campaign(metadata.project_path, env)), id)
+    if as_json:
+        click.echo(json.dumps(history.as_json(), indent=1, ensure_ascii=False))
+    else:
+        tell(history, wide_console())
+
+
+@campaign.command("viz", context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--iteration",
+    "number",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Previews as of the end of this iteration; by default the newest of everything.",
+)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@env_option
+@click.pass_obj
+@readable
+def campaign_viz(
+    metadata: ProjectMetadata, number: int | None, options: tuple[str, ...], env: str | None
+) -> None:
+    """Open Kedro-Viz on an iteration. OPTIONS are those of `kedro viz run`, such as --port."""
+    from potwright.campaign import Campaign
+    from potwright.campaign_viz import show
+
+    show(Campaign(metadata.project_path, env), number, options)
 
 
 @campaign.command("iterate", hidden=True)

@@ -72,7 +72,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
         InputError
             If there are none, or one cannot be read; the message names it.
         """
-        files = self._files()
+        files = self.files()
         if not files and self._optional and not self._is_one_file():
             return PESData.empty()
         if not files:
@@ -93,7 +93,8 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
         """A user's input is never written."""
         raise DatasetError("The user's structures are read-only.")
 
-    def _files(self) -> list[Path]:
+    def files(self) -> list[Path]:
+        """What is read, in the order of names."""
         root = Path(self._filepath)
         found = (
             root.rglob("*")
@@ -161,7 +162,7 @@ class StructuresDataset(AbstractDataset[PESData, PESData]):
         return structure_table(self.load(), nrows)
 
     def _exists(self) -> bool:
-        return bool(self._files())
+        return bool(self.files())
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "pbc": self._pbc}

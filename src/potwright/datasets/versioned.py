@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, TypeVar
@@ -18,12 +19,16 @@ from kedro.pipeline import Pipeline
 
 T = TypeVar("T")
 
+AS_OF = "POTWRIGHT_AS_OF"
+"""Environment variable: a version. Where it is set, nothing newer is seen."""
+
 
 class VersionedFile(AbstractVersionedDataset[T, T]):
     """A versioned file or folder that loads *as of the run*.
 
     Kedro's own types load the newest version on disk. A run that repeats an older iteration, or a
-    resumed one, must see the newest version that is not newer than itself.
+    resumed one, must see the newest version that is not newer than itself. Who only looks can go
+    back by the environment variable ``POTWRIGHT_AS_OF``, which holds a version.
 
     Parameters
     ----------
@@ -92,6 +97,7 @@ class VersionedFile(AbstractVersionedDataset[T, T]):
 
     def _sees(self, version: str) -> bool:
         own = str(self.resolve_save_version())
+        own = min(own, os.environ.get(AS_OF) or own)
         return version < own if self._previous else version <= own
 
     def is_there(self) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
 
 from potwright.urls import without_password
 
@@ -86,6 +87,17 @@ class LabelStoreDataset(_Place):
         from potwright.quantum import LabelStore
 
         return LabelStore(self._url, self._campaign)
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """The latest calculations, whoever bought them; none where there is no store yet."""
+        from potwright.quantum import inventory
+
+        if not self._exists():
+            return TablePreview({"index": [], "columns": inventory.COLUMNS, "data": []})
+        store = self.load()
+        rows = inventory.latest(store, nrows)
+        store.close()
+        return TablePreview(rows.astype(str).where(rows.notna(), "").to_dict(orient="split"))
 
     def _exists(self) -> bool:
         return "://" in self._url or Path(self._url).exists()

@@ -1,14 +1,41 @@
-"""A progress bar, where someone can see it."""
+"""A progress bar, where someone can see it, and a file for those who look from elsewhere."""
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
+from potwright.files import complete_or_absent
+
 POLL_SECONDS = 1.0
+
+_kept: dict[str, Any] = {}
+"""Where this process keeps its progress, and what it says beside it; see :func:`keep_progress`."""
+
+
+def keep_progress(path: Path | None, **said: Any) -> None:
+    """From now on, keep what every progress bar of this process knows in a JSON file.
+
+    The file is there as long as something goes on, and holds ``description``, ``unit``, ``done``,
+    ``total``, ``done_at_first``, ``tasks_done``, ``tasks``, and the times ``began`` and
+    ``updated``, in seconds since 1970.
+
+    Parameters
+    ----------
+    path
+        The file; None: nothing is kept any more.
+    **said
+        What else it holds.
+    """
+    _kept.clear()
+    if path is not None:
+        _kept.update(path=path, said=said)
 
 
 class Gauge(Protocol):
@@ -46,6 +73,21 @@ def progress_bar(
     Callable
         To be called once per finished task.
     """
+    with (
+        _written(description, total, gauge) as note,
+        _shown(description, total, gauge) as show,
+    ):
+
+        def advance() -> None:
+            note()
+            show()
+
+        yield advance
+
+
+@contextmanager
+def _shown(description: str, total: int, gauge: Gauge | None) -> Iterator[Callable[[], None]]:
+    """The bar, if output is a terminal."""
     if not (sys.stdout.isatty() and sys.stderr.isatty()):
         yield lambda: None
         return
@@ -59,6 +101,55 @@ def progress_bar(
             return
         with _watched(progress, description, total, gauge) as advance:
             yield advance
+
+
+@contextmanager
+def _written(description: str, total: int, gauge: Gauge | None) -> Iterator[Callable[[], None]]:
+    """The file, if one is to be kept; written once a second at most."""
+    if not _kept:
+        yield lambda: None
+        return
+    path, finished, stop, written = Path(_kept["path"]), 0, threading.Event(), 0.0
+    first, began, said = gauge.done() if gauge else 0, time.time(), dict(_kept["said"])
+
+    def write() -> None:
+        nonlocal written
+        written = time.time()
+        record = {
+            "description": description,
+            "unit": gauge.unit if gauge else "tasks",
+            "done": gauge.done() if gauge else finished,
+            "total": gauge.total if gauge else total,
+            "done_at_first": first,
+            "tasks_done": finished,
+            "tasks": total,
+            "began": began,
+            "updated": written,
+        }
+        with complete_or_absent(path) as temporary:
+            temporary.write_text(json.dumps(said | record))
+
+    def poll() -> None:
+        while not stop.wait(POLL_SECONDS):
+            write()
+
+    def advance() -> None:
+        nonlocal finished
+        finished += 1
+        if gauge is None and time.time() - written >= POLL_SECONDS:
+            write()
+
+    write()
+    thread = threading.Thread(target=poll, daemon=True)
+    if gauge is not None:  # it goes on between the ends of tasks
+        thread.start()
+    try:
+        yield advance
+    finally:
+        stop.set()
+        if gauge is not None:
+            thread.join()
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

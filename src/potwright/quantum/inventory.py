@@ -59,7 +59,7 @@ class Filter:
 
     def accepts(self, keys: dict[str, Any], numbers: np.ndarray) -> bool:
         """Whether a calculation is meant, by its keys and atomic numbers."""
-        campaign, iteration = _buyer(keys)
+        campaign, iteration = buyer(keys)
         return (
             self.status in (None, keys["status"])
             and self.reason in (None, keys.get("reason"))
@@ -78,14 +78,20 @@ class Filter:
             raise InputError(f"{self.formula!r} is no chemical formula; C64 is one") from error
 
 
-def table(store: LabelStore, which: Filter) -> pd.DataFrame:
-    """One row per calculation: :data:`COLUMNS`."""
+def table(store: LabelStore, which: Filter, *, after: int = 0) -> pd.DataFrame:
+    """One row per calculation with a number above ``after``: :data:`COLUMNS`."""
     rows = []
-    for id, keys, numbers, energy, *_ in _rows(store, which):
+    for id, keys, numbers, energy, *_ in _rows(store, which, after=after):
         formula = str(Formula.from_list([str(s) for s in Atoms(numbers).symbols]).format("hill"))
         what = keys["status"], keys.get("reason", ""), keys["engine"], keys["level"][1:]
-        rows.append((id, formula, *what, *_buyer(keys), keys["seconds"], energy))
+        rows.append((id, formula, *what, *buyer(keys), keys["seconds"], energy))
     return pd.DataFrame(rows, columns=COLUMNS).astype({"iteration": "Int64", "energy_ev": float})
+
+
+def latest(store: LabelStore, count: int) -> pd.DataFrame:
+    """The last ``count`` calculations, the last one first; columns as :func:`table` has them."""
+    (newest,) = store.database.read("SELECT COALESCE(MAX(id), 0) FROM systems")[0]
+    return table(store, Filter(), after=max(int(newest) - count, 0)).iloc[::-1]
 
 
 def summary(calculations: pd.DataFrame) -> pd.DataFrame:
@@ -187,9 +193,11 @@ def import_labels(
     return Imported(len(new), len(old), different, float(gaps.max(initial=0.0)))
 
 
-def _rows(store: LabelStore, which: Filter, more: str = "") -> Iterator[tuple[Any, ...]]:
+def _rows(
+    store: LabelStore, which: Filter, more: str = "", *, after: int = 0
+) -> Iterator[tuple[Any, ...]]:
     """Row id, keys, numbers, energy (and geometry) of the calculations that are meant."""
-    statement, last = ROWS.format(more=more), 0
+    statement, last = ROWS.format(more=more), after
     while chunk := store.database.read(statement, [last, CHUNK]):
         last = chunk[-1][0]
         for id, pairs, numbers, *rest in chunk:
@@ -219,7 +227,7 @@ def _atoms(
     return atoms
 
 
-def _buyer(keys: dict[str, Any]) -> tuple[str, int | None]:
+def buyer(keys: dict[str, Any]) -> tuple[str, int | None]:
     """Campaign and iteration; no iteration where a label was imported."""
     campaign, _, what = keys.get("bought_by", "").rpartition(", ")
     word, _, number = what.partition(" ")

@@ -14,18 +14,12 @@ import numpy as np
 from ase import Atoms
 
 from potwright.errors import InputError
-from potwright.execution import ExecutorParameters, Outcome, run_tasks
+from potwright.execution import ExecutorBlock, Outcome, run_tasks
 from potwright.pes import PESData
-from potwright.quantum import (
-    Engine,
-    ImportedEngine,
-    Label,
-    LabelFailure,
-    LabelStore,
-    LevelOfTheory,
-    failure_reason,
-    try_label,
-)
+from potwright.quantum.engines import Engine, ImportedEngine
+from potwright.quantum.label import Label, LabelFailure, failure_reason, try_label
+from potwright.quantum.level_of_theory import LevelOfTheory
+from potwright.quantum.store import LabelStore
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +53,11 @@ def label_structures(
     candidates: PESData,
     store: LabelStore,
     engine: Engine,
-    executor: ExecutorParameters,
+    executor: ExecutorBlock,
     *,
     retry: Collection[str] = (),
+    all_may_fail: bool = False,
+    description: str = "Labelling",
 ) -> LabellingOutcomes:
     """Find labels in the store and compute the rest.
 
@@ -78,24 +74,32 @@ def label_structures(
         What computes them, and where.
     retry
         Structures that failed before for one of these reasons are computed again.
+    all_may_fail
+        Whether it is no mistake if none of the candidates has a label in the end.
+    description
+        What the progress bar says; empty: what is to be computed is not said, and the bar is that
+        of one of many rounds.
 
     Raises
     ------
     InputError
         If labels are missing and can only be imported, or if none of the candidates has a label
-        in the end.
+        in the end and that may not be.
     """
     level = engine.level_of_theory()
     ids = list(dict.fromkeys(candidates.id.tolist()))
     known = store.look(ids, level)
     results = {i: s.result for i, s in known.items() if _is_settled(s.result, retry)}
     todo = _in_order(candidates, results, store.campaign)
-    _report_beginning(level, results, len(todo))
+    if description:
+        _report_beginning(level, results, len(todo))
     if len(todo) and isinstance(engine, ImportedEngine):
         raise InputError(engine.refusal(len(todo)))
     computed = _bought_before(candidates, store, {i: s.buyers for i, s in known.items()})
     tasks = _Tasks(todo.to_atoms(), todo.id.tolist(), store, level, retry)
-    for outcome in run_tasks(partial(_label, engine), tasks, executor, description="Labelling"):
+    for outcome in run_tasks(
+        partial(_label, engine), tasks, executor, description=description or "Reference"
+    ):
         id = tasks.ids[outcome.index]
         result = tasks.found.get(id)  # what another process has found in the meantime
         if result is None:
@@ -111,7 +115,7 @@ def label_structures(
         {i: r for i, r in results.items() if isinstance(r, LabelFailure)},
         frozenset(computed),
     )
-    _report_failures(outcomes, len(ids))
+    _report_failures(outcomes, len(ids), all_may_fail)
     return outcomes
 
 
@@ -215,12 +219,12 @@ def _report_beginning(
     )
 
 
-def _report_failures(outcomes: LabellingOutcomes, candidates: int) -> None:
+def _report_failures(outcomes: LabellingOutcomes, candidates: int, all_may_fail: bool) -> None:
     if not outcomes.failures:
         return
     causes = Counter((f.reason, f.message) for f in outcomes.failures.values()).most_common(3)
     told = "\n".join(f"  {n} × {reason}: {message}" for (reason, message), n in causes)
-    if not outcomes.labels:
+    if not (outcomes.labels or all_may_fail):
         raise InputError(
             f"all {candidates} structures failed to be labelled; the commonest causes are\n{told}\n"
             "Mend the structures or labelling.engine. Failures are kept in the label store; with "

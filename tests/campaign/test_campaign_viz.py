@@ -1,0 +1,108 @@
+"""Kedro-Viz on an iteration of a finished campaign: everything on disk can be looked at."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from potwright.pipelines.training import nodes
+
+SECONDS_TO_START = 120
+NO_PREVIEW = {
+    "MemoryDataset",  # nothing is kept
+    "WorkspaceDataset",  # work in progress, not data
+    "PotentialsDataset",  # there is none here
+}
+
+
+def get(port: int, path: str) -> Any:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/{path}", timeout=60) as answer:
+        return json.load(answer)
+
+
+def free_port() -> int:
+    for number in range(4900, 5000):  # Kedro-Viz refuses the ports that the system hands out
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", number)):
+                return number
+    raise RuntimeError("no free port")
+
+
+@pytest.fixture(scope="module")
+def port(finished) -> Iterator[int]:
+    """Kedro-Viz on the first of two iterations."""
+    number = free_port()
+    command = ["campaign", "viz", "--iteration", "1", "--env", finished.env]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "kedro", *command, "--no-browser", "--port", str(number)],
+        cwd=finished.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        end = time.monotonic() + SECONDS_TO_START
+        while time.monotonic() < end:
+            try:
+                get(number, "main")
+                break
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.5)
+        yield number
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+@pytest.fixture(scope="module")
+def shown(port) -> dict[str, dict[str, Any]]:
+    """What Kedro-Viz says of each node and dataset, by name."""
+    graph = get(port, "main")
+    return {n["name"]: get(port, f"nodes/{n['id']}") | n for n in graph["nodes"]}
+
+
+@pytest.mark.slow
+def test_all_that_is_on_disk_has_a_preview(shown):
+    data = {name: n for name, n in shown.items() if n["type"] == "data"}
+    without = {name for name, n in data.items() if not n.get("preview")}
+    kinds = {data[name]["dataset_type"].rpartition(".")[2] for name in without}
+    assert kinds <= NO_PREVIEW, without
+    of_structures = {n for n, one in data.items() if one["dataset_type"].endswith("PESDataset")}
+    assert {"augmented_structures", "labels", "explored_structures"} <= of_structures
+    for name in of_structures:
+        assert "formula" in data[name]["preview"]["columns"], name
+
+
+@pytest.mark.slow
+def test_previews_are_of_the_iteration_that_was_asked_for(shown, finished):
+    first = finished.records()[0]["run_id"]
+    assert json.loads(shown["verdict"]["preview"]) == finished.document("verdict.json", first)
+    table = shown["labelled_structures"]["preview"]
+    column = table["columns"].index("iteration")
+    assert {row[column] for row in table["data"]} == {1}
+    assert shown["selected_structures_previous"]["preview"]["data"] == []
+
+
+@pytest.mark.slow
+def test_a_node_shows_its_code_with_its_docstring_and_its_parameters(shown):
+    node = shown["merge_labels"]
+    assert inspect.getdoc(nodes.merge_labels) in node["code"]
+    assert node["parameters"]["training"]["members"] == 2
+
+
+@pytest.mark.slow
+def test_an_iteration_that_is_not_there_is_refused(finished):
+    status, output = finished.kedro("campaign", "viz", "--iteration", "9")
+    assert status == 1 and "no iteration 9; it has begun: 1, 2" in output
