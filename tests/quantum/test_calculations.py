@@ -16,9 +16,6 @@ LEVEL = LevelOfTheory("tblite", "0.8.0", {"method": "GFN1-xTB"})
 OTHER = LevelOfTheory("tblite", "0.8.0", {"method": "GFN2-xTB"})
 FIRST = Attempt("", "not_converged", "80 steps", "…", 3.0)
 ATTEMPTS = (FIRST, Attempt("mixing", "crash", "x", "", 1.0))
-    Attempt("", "not_converged", "80 steps", "…", 3.0),
-    Attempt("mixing", "crash", "x", "", 1),
-)
 FAILURE = LabelFailure("crash", "a signal", "last lines", 4.0, "node7", ATTEMPTS)
 LABEL = Label(-1.25, np.full((3, 3), 0.1), None, 2.0, "node8", "mixing", ATTEMPTS[:1])
 ID, SECOND = "0" * 31 + "1", "0" * 31 + "2"
