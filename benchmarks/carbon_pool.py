@@ -31,12 +31,12 @@ from potwright.pipeline_registry import register_pipelines
 from potwright.pipelines.augmentation.parameters import AugmentationParameters
 from potwright.pipelines.exploration import nodes as exploration
 from potwright.pipelines.exploration.parameters import ExplorationParameters
-from potwright.pipelines.labelling.calculations import label_structures, labelled
 from potwright.pipelines.labelling.parameters import ScreeningParameters
 from potwright.pipelines.labelling.screening import KEPT, count, reasons_to_drop
 from potwright.pipelines.training import nodes as training
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.quantum import LabelStore, TBLiteEngine
+from potwright.quantum.calculations import label_structures, labelled
 
 PROJECT = Path(__file__).parents[1]
 SEED = 1

@@ -20,8 +20,8 @@ from ase.build import bulk
 
 from potwright.execution import LocalExecutor
 from potwright.pes import PESData
-from potwright.pipelines.labelling.calculations import label_structures
 from potwright.quantum import ASEEngine, LabelStore, TBLiteEngine, compute_label, try_label
+from potwright.quantum.calculations import label_structures
 
 TWO = LocalExecutor(workers=2)
 EMT = ASEEngine(type="ase", calculator="ase.calculators.emt.EMT")

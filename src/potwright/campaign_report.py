@@ -57,8 +57,8 @@ def write_report(campaign: Campaign, number: int | None = None) -> Path:
 def report_after_iteration(campaign: Campaign, number: int) -> None:
     """Write the report of an iteration that ended, well or not; say so if that fails.
 
-    A report is a view of what is kept anyway: whatever stops it does not stop the campaign. One that
-    was refused, stopped, or has saved nothing has none.
+    A report is a view of what is kept anyway: whatever stops it does not stop the campaign. An
+    iteration that was refused, stopped, or has saved nothing has none.
     """
     try:
         record = {i.number: i for i in campaign.iterations()}[number].record

@@ -18,6 +18,7 @@ from potwright.pipelines.exploration.parameters import ExplorationParameters
 from potwright.pipelines.labelling.parameters import LabellingParameters
 from potwright.pipelines.reporting.parameters import ReportingParameters
 from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.pipelines.validation.parameters import ValidationParameters
 
 
 class ProjectParameters(Parameters):
@@ -31,6 +32,7 @@ class ProjectParameters(Parameters):
     exploration: ExplorationParameters = ExplorationParameters()
     evaluation: EvaluationParameters = EvaluationParameters()
     reporting: ReportingParameters = ReportingParameters()
+    validation: ValidationParameters = ValidationParameters()
 
     @model_validator(mode="after")
     def _dispersion_counts_once(self) -> Self:

@@ -10,6 +10,7 @@ from potwright.pipelines.exploration import pipeline as exploration
 from potwright.pipelines.labelling import pipeline as labelling
 from potwright.pipelines.reporting import pipeline as reporting
 from potwright.pipelines.training import pipeline as training
+from potwright.pipelines.validation import pipeline as validation
 
 STAGES = {
     "augmentation": augmentation,
@@ -21,7 +22,7 @@ STAGES = {
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Each stage alone, one whole iteration as ``__default__``, and what comes besides."""
+    """Each stage alone, one whole iteration as ``__default__``, and what is done when asked for."""
     # not find_pipelines(): it breaks pipelines combined under --pipelines
     pipelines = {name: stage.create_pipeline() for name, stage in STAGES.items()}
     return {
@@ -29,4 +30,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         "__default__": sum(pipelines.values(), start=Pipeline([])),
         "relabelling": labelling.create_relabelling_pipeline(),
         "reporting": reporting.create_pipeline(),
+        "validation": validation.create_pipeline(),
     }

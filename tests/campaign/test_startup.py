@@ -49,4 +49,4 @@ def test_every_pipeline_is_listed():
     )
     listed = {line.removeprefix("- ") for line in done.stdout.split("\n") if line}
     stages = {"augmentation", "labelling", "training", "exploration", "evaluation"}
-    assert listed == {*stages, "relabelling", "reporting", "__default__"}
+    assert listed == {*stages, "relabelling", "reporting", "validation", "__default__"}

@@ -137,7 +137,7 @@ def test_the_example_for_a_cluster_names_every_key_of_its_executor():
 
 
 def _missing(model: object, configured: object, key: str) -> list[str]:
-    if not isinstance(model, dict) or key.endswith(".settings"):
+    if not isinstance(model, dict) or key.endswith((".settings", ".prototypes")):
         return []
     if not isinstance(configured, dict):
         return [key]

@@ -137,11 +137,11 @@ def test_lammps_and_ase_give_the_same_dispersion(dispersion, name):
 
 
 @pytest.mark.parametrize("functional", ["pbesol", "rpbe", "blyp", "b3lyp", "hse06"])
-def test_d3_means_the_same_functional_in_both_engines(functional):
-    atoms = structures()["molecule"]
+@pytest.mark.parametrize("atoms", [structures()["molecule"], bulk("NaCl", "rocksalt", a=5.6)])
+def test_d3_means_the_same_functional_and_the_same_units_in_both_engines(functional, atoms):
     atoms.calc = D3Dispersion(functional=functional).calculator()
     simulation = in_lammps(D3Dispersion(functional=functional), atoms)
-    assert simulation.energy() == pytest.approx(atoms.get_potential_energy(), rel=5e-6)
+    assert simulation.energy() == pytest.approx(atoms.get_potential_energy(), rel=1e-7)
 
 
 def test_order_of_species_does_not_matter_to_d3_of_a_sheet(shared_data):
@@ -224,7 +224,7 @@ def test_elements_without_parameters_are_refused_by_name():
 
 
 def test_d3_without_its_library_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "dftd3.ase", None)
+    monkeypatch.setitem(sys.modules, "dftd3.interface", None)
     given = ExplorationParameters(dispersion={"type": "d3"})
     with pytest.raises(InputError, match=r"pip install 'potwright\[dispersion\]'"):
         given.verify()

@@ -24,8 +24,17 @@ from potwright.dynamics.engine import (
     strain_of,
 )
 from potwright.dynamics.lammps_engine import LammpsEngine
+from potwright.dynamics.metadynamics import Metadynamics
+from potwright.dynamics.methods import (
+    BasinHopping,
+    MethodParameters,
+    MinimaHopping,
+    OnlyDynamics,
+)
+from potwright.dynamics.moves import Moves
 from potwright.dynamics.recording import Measured, Recording
 from potwright.dynamics.storage import read_trajectory, write_trajectory
+from potwright.dynamics.swaps import Swaps
 from potwright.dynamics.watching import (
     Collision,
     Complaint,
@@ -41,6 +50,7 @@ MDEngineParameters = Annotated[AseEngine | LammpsEngine, Field(discriminator="ty
 
 __all__ = [
     "AseEngine",
+    "BasinHopping",
     "Bias",
     "BiasedPotential",
     "Collision",
@@ -57,11 +67,17 @@ __all__ = [
     "MDEngine",
     "MDEngineParameters",
     "Measured",
+    "Metadynamics",
+    "MethodParameters",
+    "MinimaHopping",
+    "Moves",
     "NoDispersion",
+    "OnlyDynamics",
     "Recording",
     "Schedule",
     "State",
     "Strain",
+    "Swaps",
     "Temperature",
     "Trajectory",
     "Volume",

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from ase import Atoms, units
 
 from potwright.dynamics.engine import Conditions, Driver, Schedule, Trajectory
+from potwright.dynamics.motion import Motion
+from potwright.dynamics.moves import Moves
 from potwright.dynamics.running import Assignment, EngineParameters, Setting, run
 from potwright.dynamics.watching import Watch
-
-if TYPE_CHECKING:
-    from potwright.dynamics.integrators import Motion
+from potwright.errors import InputError
 
 
 class AseEngine(EngineParameters):
@@ -45,6 +45,7 @@ class AseEngine(EngineParameters):
         schedule: Schedule,
         *,
         seed: int,
+        moves: Moves | None = None,
         watches: Sequence[Watch] = (),
         device: str = "auto",
         checkpoint: Path | None = None,
@@ -55,11 +56,18 @@ class AseEngine(EngineParameters):
         Raises
         ------
         InputError
-            If the ensemble, the conditions and the start do not go together.
+            If the ensemble, the conditions and the start do not go together, or metadynamics is
+            asked for.
         Exception
             Whatever the calculator raises on ``start`` itself: that is a broken set-up. What it
             raises later ends the trajectory and is its reason.
         """
+        moves = moves or Moves()
+        if moves.metadynamics.enabled:
+            raise InputError(
+                "exploration.metadynamics: it is Colvars that does it, inside LAMMPS; set "
+                "exploration.engine.type to lammps"
+            )
 
         def motion_in(setting: Setting) -> Motion:
             setting.atoms.calc = potential.calculator(device=device)
@@ -72,6 +80,7 @@ class AseEngine(EngineParameters):
                 conditions,
                 schedule,
                 seed,
+                moves,
                 watches,
                 self,
                 checkpoint,
@@ -82,21 +91,21 @@ class AseEngine(EngineParameters):
 
     def _motion(self, setting: Setting) -> Motion:
         """The equations of motion, aiming at what belongs to the step that has been reached."""
-        from potwright.dynamics import integrators  # ase.md, and with it much of scipy
+        # ase.md, and with it much of scipy
+        from potwright.dynamics import hopping, integrators
         from potwright.dynamics.barostat import ConfinedMTKNPT, Strains
 
         atoms, recording = setting.atoms, setting.recording
         conditions = recording.conditions.at(recording.schedule.progress(recording.step))
         timestep = recording.schedule.timestep_fs * units.fs
         thermostat_time = self.thermostat_time_fs * units.fs
+        if setting.is_downhill:
+            return hopping.downhill(setting, self.relaxation_force_ev_per_angstrom)
         strains = Strains.of(
             setting.strain, recording.frame.periodic_directions, np.array(recording.start.cell)
         )
         if setting.ensemble == "nve":
             return integrators.ConstantEnergy(atoms, timestep)
-        if setting.ensemble == "relaxation":
-            limit = self.relaxation_force_ev_per_angstrom
-            return integrators.Relaxation(atoms, strains, conditions.pressure_kbar, limit)
         if strains is not None:
             return integrators.ConstantPressure(
                 ConfinedMTKNPT(

@@ -21,6 +21,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from potwright.geometry import engine_pbc
+from potwright.potentials.meeting import attending
 from potwright.potentials.model_file import evaluator
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class BiasedPotential:
 
     def calculator(self, device: str = "auto") -> BiasedCalculator:
         """Of both together; ``results`` also holds ``bias_energy`` and ``bias_forces``."""
-        members = evaluator(self.paths, self.backend, device)
+        members = attending(evaluator(self.paths, self.backend, device))
         return BiasedCalculator(members, self.driver, self.bias)
 
 

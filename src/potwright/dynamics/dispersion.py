@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Protocol
 from ase.data import chemical_symbols
 from pydantic import Field
 
-from potwright.dynamics import dispersion_d2
+from potwright.dynamics import dispersion_d2, dispersion_d3
 from potwright.dynamics.engine import Driver
 from potwright.dynamics.lammps_pairs import PairStyle
 from potwright.errors import InputError
@@ -122,7 +122,7 @@ class D3Dispersion(Parameters):
                 f"{in_symbols(unknown)}; use none"
             )
 
-    def calculator(self) -> Any:
+    def calculator(self) -> dispersion_d3.D3Calculator:
         """Of s-dftd3.
 
         Raises
@@ -130,16 +130,8 @@ class D3Dispersion(Parameters):
         InputError
             If it is not installed.
         """
-        try:
-            from dftd3.ase import DFTD3
-        except ImportError as error:
-            raise InputError(
-                "dispersion.type = 'd3' in ASE needs s-dftd3, which is not installed: pip install "
-                "'potwright[dispersion]'"
-            ) from error
-        reach = self.coordination_cutoff_angstrom
-        cutoffs = {"disp2": self.cutoff_angstrom, "disp3": reach, "cn": reach}
-        return DFTD3(method=self.functional, damping="d3bj", realspace_cutoff=cutoffs)
+        reach = (self.cutoff_angstrom, self.coordination_cutoff_angstrom)
+        return dispersion_d3.D3Calculator(self.functional, *reach)
 
     def pair_style(self, species: Sequence[int]) -> PairStyle:
         """``dispersion/d3``."""

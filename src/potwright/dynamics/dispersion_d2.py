@@ -15,8 +15,8 @@ from ase import Atoms, units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from potwright.dynamics.pair_list import PairList
 from potwright.errors import InputError
-from potwright.geometry import complete_cell
 from potwright.potentials.species import in_symbols
 
 # C6 in Ry·Bohr⁶ and radius in Bohr of elements 1 to 54: Grimme's table 1 (there in J·nm⁶/mol and
@@ -38,6 +38,8 @@ C6 = np.array([0.0, *(c6 for c6, _ in _RYDBERG_TABLE)]) * units.Rydberg * units.
 """By atomic number, eV·Å⁶."""
 RADIUS = np.array([0.0, *(radius for _, radius in _RYDBERG_TABLE)]) * units.Bohr
 """By atomic number, Å."""
+
+NO_DAMPING = 40.0  # exp of minus this is nothing beside 1
 
 
 def refuse_unknown(species: Iterable[int]) -> None:
@@ -79,6 +81,8 @@ class D2Calculator(Calculator):
     def __init__(self, s6: float, steepness: float, cutoff_angstrom: float):
         super().__init__()
         self._s6, self._d, self._cutoff = s6, steepness, cutoff_angstrom
+        self._pairs: PairList | None = None
+        self._c6 = self._radius = np.empty(0)
 
     def calculate(
         self,
@@ -86,29 +90,33 @@ class D2Calculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Sum over pairs."""
-        from matscipy.neighbours import neighbour_list
-
+        """Sum over pairs, each taken once."""
         super().calculate(atoms, properties, system_changes)
         seen = self.atoms
         refuse_unknown(np.unique(seen.numbers))
-        i, j, vector, r = neighbour_list(  # each pair twice
-            "ijDd",
-            cutoff=self._cutoff,
-            positions=seen.positions,
-            cell=complete_cell(np.array(seen.cell)),
-            pbc=seen.pbc,
-        )
-        c6, radius = pair_parameters(seen.numbers[i], seen.numbers[j])
+        if self._pairs is None or not self._pairs.hold(seen):
+            self._pairs = PairList.of(seen, self._cutoff)
+            i, j = self._pairs.first, self._pairs.second
+            self._c6, self._radius = pair_parameters(seen.numbers[i], seen.numbers[j])
+        i, j = self._pairs.first, self._pairs.second
+        vectors, squares = self._pairs.vectors(seen)
+        energies = -self._s6 * self._c6 / (squares * squares * squares)
+        within = squares < self._cutoff**2  # the list reaches farther
+        energies *= within
+        slopes = -6 * energies / squares  # dE/dr / r
+        # beyond, damping is 1 to the last digit
+        near = np.flatnonzero(squares < ((1 + NO_DAMPING / self._d) * self._radius) ** 2)
+        r, radius = np.sqrt(squares[near]), self._radius[near]
         damping = 1 / (1 + np.exp(-self._d * (r / radius - 1)))
-        energies = -self._s6 * c6 / r**6 * damping
-        slopes = energies * (self._d / radius * (1 - damping) - 6 / r)
-        pulls = (slopes / r)[:, None] * vector  # of atom j on atom i
-        forces = np.column_stack(
-            [np.bincount(i, pulls[:, axis], minlength=len(seen)) for axis in range(3)]
-        )
-        energy = float(energies.sum() / 2)
+        energies[near] *= damping
+        slopes[near] *= damping
+        slopes[near] += energies[near] * (1 - damping) * self._d / (radius * r)
+        pulls = slopes * vectors  # of atom j on atom i
+        # bincount adds one by one: pairs of the skin, which are 0, do not change a digit
+        n = len(seen)
+        forces = np.column_stack([np.bincount(i, p, n) - np.bincount(j, p, n) for p in pulls])
+        energy = float(np.bincount(i, energies, n).sum())
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
         if seen.pbc.all():
-            stress = pulls.T @ vector / (2 * seen.get_volume())
+            stress = pulls[:, within] @ vectors[:, within].T / seen.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)

@@ -14,6 +14,7 @@ from potwright.errors import InputError
 from potwright.pes import PESData
 
 if TYPE_CHECKING:
+    from potwright.dynamics.moves import Moves
     from potwright.dynamics.watching import Watch
 
 COMPLETED = "completed"
@@ -168,6 +169,8 @@ class Trajectory:
         Steps done, and their wall time; of all parts, if it was resumed.
     remarks
         F texts: why a frame was kept out of turn, empty for others.
+    moves_tried, moves_accepted
+        Moves that were accepted or not, such as exchanges of atoms.
     """
 
     frames: PESData
@@ -181,6 +184,8 @@ class Trajectory:
     steps: int
     seconds: float
     remarks: tuple[str, ...] = ()
+    moves_tried: int = 0
+    moves_accepted: int = 0
 
     @property
     def completed(self) -> bool:
@@ -273,6 +278,7 @@ class MDEngine(Protocol):
         schedule: Schedule,
         *,
         seed: int,
+        moves: Moves | None = None,
         watches: Sequence[Watch] = (),
         device: str = "auto",
         checkpoint: Path | None = None,
@@ -286,6 +292,8 @@ class MDEngine(Protocol):
             What to run.
         seed
             Of all that is random.
+        moves
+            What takes the structure elsewhere beside the equations of motion; None: nothing.
         watches
             What may stop it, or keep a frame out of turn.
         device

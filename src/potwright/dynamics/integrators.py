@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -15,25 +15,6 @@ from ase.optimize import FIRE
 from potwright.dynamics.barostat import ConfinedCellFilter, ConfinedMTKNPT, Strains
 from potwright.dynamics.engine import Conditions
 from potwright.dynamics.momenta import COLDEST_THERMOSTAT_KELVIN, degrees_of_freedom
-
-
-class Motion(Protocol):
-    """Atoms under the equations of one ensemble."""
-
-    def steps(self, count: int) -> Iterator[Any]:
-        """Each item is one step, the first the state at the start."""
-
-    def conserved_energy(self) -> float:
-        """What exact integration would keep constant, eV; NaN where nothing is."""
-
-    def aim(self, conditions: Conditions) -> None:
-        """Change the targets."""
-
-    def state(self) -> dict[str, Any]:
-        """What is not in positions, momenta and cell: arrays, and values that JSON knows."""
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a :meth:`state`; atoms and targets are those that belong to it."""
 
 
 class ConstantEnergy:
@@ -53,6 +34,9 @@ class ConstantEnergy:
 
     def aim(self, conditions: Conditions) -> None:
         """Nothing is held."""
+
+    def take_over(self) -> None:
+        """ASE looks at the atoms anew in each step."""
 
     def state(self) -> dict[str, Any]:
         """Nothing but the atoms."""
@@ -92,6 +76,9 @@ class VelocityRescaling:
         """Change the kinetic energy that is aimed at."""
         self._dynamics.temp = units.kB * conditions.temperature_kelvin
         self._dynamics.target_kinetic_energy = 0.5 * self._dynamics.ndof * self._dynamics.temp
+
+    def take_over(self) -> None:
+        """ASE looks at the atoms anew in each step."""
 
     def state(self) -> dict[str, Any]:
         """Of the bath."""
@@ -140,6 +127,9 @@ class FrictionAndNoise:
         """Change the noise."""
         self._dynamics.set_temperature(temperature_K=conditions.temperature_kelvin)
 
+    def take_over(self) -> None:
+        """ASE looks at the atoms anew in each step."""
+
     def state(self) -> dict[str, Any]:
         """Of the noise."""
         return {"rng": self._rng.bit_generator.state}
@@ -163,6 +153,10 @@ class ConstantPressure:
         """Steps of the integrator."""
         return self._dynamics.irun(count)
 
+    def take_over(self) -> None:
+        """The integrator has positions of its own."""
+        self._dynamics._q = self._dynamics.atoms.get_positions()
+
 
 class Relaxation:
     """The 0 K limit: minimise the energy, or the enthalpy where a barostat acts, by FIRE."""
@@ -172,6 +166,7 @@ class Relaxation:
     ):
         self._atoms, self._limit = atoms, force_limit
         target = atoms if strains is None else ConfinedCellFilter(atoms, strains, pressure_kbar)
+        self._filter = None if strains is None else target
         self._optimiser = FIRE(target, logfile=None)
 
     def steps(self, count: int) -> Iterator[Any]:
@@ -185,9 +180,22 @@ class Relaxation:
     def aim(self, conditions: Conditions) -> None:
         """Nothing changes."""
 
+    def take_over(self) -> None:
+        """ASE looks at the atoms anew in each step."""
+
     def state(self) -> dict[str, Any]:
-        """Nothing: FIRE builds up its pace anew within a few steps."""
-        return {}
+        """FIRE's pace, and the cell that strain is counted from."""
+        fire = self._optimiser
+        return {
+            "velocities": fire.vel,
+            "pace": [fire.dt, fire.a, fire.Nsteps],
+            "reference": None if self._filter is None else np.array(self._filter.orig_cell),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Nothing."""
+        """Go on at that pace."""
+        fire = self._optimiser
+        fire.vel = state["velocities"]
+        fire.dt, fire.a, fire.Nsteps = state["pace"]
+        if self._filter is not None:
+            self._filter.orig_cell = state["reference"]

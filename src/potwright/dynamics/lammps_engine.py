@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
 from ase import Atoms
@@ -18,13 +19,13 @@ from potwright.dynamics.lammps_library import require_lammps
 from potwright.dynamics.lammps_motion import LammpsMotion
 from potwright.dynamics.lammps_native import NativePotential
 from potwright.dynamics.lammps_simulation import Simulation, species
+from potwright.dynamics.metadynamics import explained
+from potwright.dynamics.motion import Motion
+from potwright.dynamics.moves import Moves
 from potwright.dynamics.recording import Recording
 from potwright.dynamics.running import Assignment, EngineParameters, Setting, run
 from potwright.dynamics.watching import Watch
 from potwright.errors import InputError
-
-if TYPE_CHECKING:
-    from potwright.dynamics.integrators import Motion
 
 SKEWED = 1e-6  # cosine of an angle above which it is no right one
 
@@ -63,6 +64,7 @@ class LammpsEngine(EngineParameters):
         schedule: Schedule,
         *,
         seed: int,
+        moves: Moves | None = None,
         watches: Sequence[Watch] = (),
         device: str = "auto",
         checkpoint: Path | None = None,
@@ -85,7 +87,8 @@ class LammpsEngine(EngineParameters):
             def motion_in(setting: Setting) -> Motion:
                 simulation = self._simulation(setting, potential, device)
                 at_the_end.callback(simulation.close)
-                return self._motion(setting, simulation)
+                folder = Path(at_the_end.enter_context(TemporaryDirectory()))
+                return self._motion(setting, simulation, folder)
 
             return run(
                 Assignment(
@@ -93,6 +96,7 @@ class LammpsEngine(EngineParameters):
                     conditions,
                     schedule,
                     seed,
+                    moves or Moves(),
                     watches,
                     self,
                     checkpoint,
@@ -124,23 +128,18 @@ class LammpsEngine(EngineParameters):
             timestep_fs=recording.schedule.timestep_fs,
         )
 
-    def _motion(self, setting: Setting, simulation: Simulation) -> Motion:
+    def _motion(self, setting: Setting, simulation: Simulation, folder: Path) -> Motion:
         atoms, recording = setting.atoms, setting.recording
-        directions = recording.frame.periodic_directions
-        if setting.ensemble == "relaxation":
-            from potwright.dynamics import integrators  # ase.md, and with it much of scipy
-            from potwright.dynamics.barostat import Strains
+        if setting.is_downhill:
+            from potwright.dynamics import hopping  # ase.md, and with it much of scipy
 
             atoms.calc = LammpsCalculator(simulation)
             atoms.get_forces()
-            strains = Strains.of(setting.strain, directions, np.array(recording.start.cell))
-            limit = self.relaxation_force_ev_per_angstrom
-            pressure_kbar = recording.conditions.pressure_kbar
-            return integrators.Relaxation(atoms, strains, pressure_kbar, limit)
+            return hopping.downhill(setting, self.relaxation_force_ev_per_angstrom)
         fixes = lammps_ensembles.fixes(
             setting.ensemble,
             setting.strain,
-            directions,
+            recording.frame.periodic_directions,
             missing=3 * len(atoms) - setting.freedom,
             bath=lammps_ensembles.Bath(
                 recording.conditions,
@@ -151,7 +150,13 @@ class LammpsEngine(EngineParameters):
             # noise that has been used is not used again after a kill
             seed=int(setting.rng.integers(2**31)) + recording.step,
         )
-        return LammpsMotion(atoms, simulation, fixes, recording.schedule)
+        metadynamics = setting.moves.metadynamics
+        if not metadynamics.enabled:
+            return LammpsMotion(atoms, simulation, fixes, recording.schedule)
+        bath = lammps_ensembles.bath_of(setting.ensemble)
+        fixes.append(metadynamics.fix(simulation.program, atoms.numbers, folder, bath))
+        with explained(simulation, folder):
+            return LammpsMotion(atoms, simulation, fixes, recording.schedule)
 
 
 def _refuse_skewed(recording: Recording) -> None:

@@ -100,6 +100,13 @@ def fixes(
     return commands
 
 
+def bath_of(ensemble: str) -> str | None:
+    """The fix that holds the temperature, if one does."""
+    if ensemble == "nve":
+        return None
+    return INTEGRATOR if ensemble.startswith("npt") else THERMOSTAT
+
+
 def _barostat(strain: Strain, directions: int, pressures: str) -> Sequence[str]:
     if directions == 3:
         keyword = {"isotropic": "iso", "orthorhombic": "aniso"}.get(strain, "tri")

@@ -62,12 +62,19 @@ class LammpsMotion:
     def aim(self, conditions: Conditions) -> None:
         """LAMMPS knows the ramp."""
 
+    def take_over(self) -> None:
+        """Put LAMMPS's atoms there."""
+        self.simulation.move(self.atoms.positions)
+        self.simulation.begin(*self._ramp())
+        self.atoms.calc.results.clear()
+
     def state(self) -> dict[str, Any]:
         """LAMMPS's restart file: all but the state of Langevin's noise."""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "restart"
             self.simulation.write_restart(file)
-            return {"restart": np.frombuffer(file.read_bytes(), dtype=np.uint8)}
+            restart = np.frombuffer(file.read_bytes(), dtype=np.uint8)
+        return {"restart": restart, "wrapped": self.simulation.wrapped}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from there."""
@@ -75,11 +82,12 @@ class LammpsMotion:
             file = Path(folder) / "restart"
             file.write_bytes(state["restart"].tobytes())
             self.simulation.read_restart(file)
+        self.simulation.wrapped = state["wrapped"]
         self._begin()
 
     def _begin(self) -> None:
         self.simulation.tell(*self.fixes)
-        self.simulation.begin()
+        self.simulation.begin(*self._ramp())
         self._follow()
 
     def _follow(self) -> None:

@@ -43,6 +43,12 @@ class Simulation:
         Whether the box is spanned by the shortest vectors of the lattice, or by its own.
     timestep_fs
         Of the motion.
+
+    Attributes
+    ----------
+    wrapped
+        Shape (N, 3): the whole boxes by which LAMMPS's atoms, its own wrapping undone, are not
+        where they should be.
     """
 
     def __init__(
@@ -91,11 +97,14 @@ class Simulation:
             positions.ravel().tolist(),
             (atoms.get_velocities() @ self.box.axes * PICOSECOND).ravel().tolist(),
         )
-        # the whole boxes by which LAMMPS has wrapped the atoms
-        self._wrapped = np.zeros_like(positions)
+        self._unwrap_to(positions)
+
+    def _unwrap_to(self, positions: np.ndarray) -> None:
+        """Find the whole boxes between ``positions``, in LAMMPS's frame, and its atoms."""
+        self.wrapped = np.zeros_like(positions)
         if self.periodic:
             moved = positions - self._unwrapped()
-            self._wrapped = np.rint(moved @ np.linalg.inv(self._vectors()))
+            self.wrapped = np.rint(moved @ np.linalg.inv(self._vectors()))
 
     def _prism(self, atoms: Atoms) -> str:
         if not self.periodic:
@@ -133,9 +142,10 @@ class Simulation:
 
     # ------------------------------------------------------------------ motion
 
-    def begin(self) -> None:
-        """Evaluate forces at the start; anything that the calculator raises is raised."""
-        self._run("run 0 post no")
+    def begin(self, *ramp: int) -> None:
+        """Evaluate forces where the atoms are; anything that the calculator raises is raised."""
+        within = "start {} stop {} ".format(*ramp) if ramp else ""
+        self._run(f"run 0 {within}post no")
 
     def advance(self, begin: int, end: int) -> None:
         """One step, of a ramp from step ``begin`` to step ``end``."""
@@ -149,13 +159,19 @@ class Simulation:
             sides = " ".join(f"{name} final 0 {h[i][i]!r}" for i, name in enumerate("xyz"))
             tilts = f"xy final {h[1][0]!r} xz final {h[2][0]!r} yz final {h[2][1]!r}"
             tell(self.program, f"change_box all {sides} {tilts} units box")
-        positions = atoms.positions @ self.box.axes
+        self.move(atoms.positions)
+        self.begin()
+
+    def move(self, positions: np.ndarray) -> None:
+        """Put the atoms elsewhere in the same cell; forces are those of before."""
+        positions = wrapped = positions @ self.box.axes
         if self.periodic:
             whole = np.floor(positions @ np.linalg.inv(self._vectors()))
-            positions = positions - whole @ self._vectors()
+            wrapped = positions - whole @ self._vectors()
         tags, count = self._tags(), len(self.numbers)
-        self.program.numpy.extract_atom("x")[:count] = positions[tags]
-        self.begin()
+        corner = self.program.extract_box()[0] if self.periodic else 0.0
+        self.program.numpy.extract_atom("x")[:count] = (wrapped + corner)[tags]
+        self._unwrap_to(positions)
 
     def _run(self, command: str) -> None:
         try:
@@ -184,7 +200,7 @@ class Simulation:
         """Positions in the engine's frame, where the atoms have come to; Å."""
         unwrapped = self._unwrapped()
         if self.periodic:
-            unwrapped = unwrapped + self._wrapped @ self._vectors()
+            unwrapped = unwrapped + self.wrapped @ self._vectors()
         return unwrapped @ self.box.axes.T
 
     def velocities(self) -> np.ndarray:

@@ -55,6 +55,8 @@ class Recording:
         Frames in the user's frame.
     times_fs, records, remarks
         One for each of them.
+    moves_tried, moves_accepted
+        As :class:`~potwright.dynamics.engine.Trajectory` has them.
     """
 
     frame: EngineFrame
@@ -67,6 +69,8 @@ class Recording:
     times_fs: list[float] = field(default_factory=list)
     records: list[Measured] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    moves_tried: int = 0
+    moves_accepted: int = 0
 
     def __post_init__(self) -> None:
         self._all_watches = tuple(self.watches)
@@ -83,6 +87,7 @@ class Recording:
         atoms: Atoms,
         temperature_kelvin: float,
         measure: Callable[[], Measured],
+        remark: str = "",
     ) -> str | None:
         """Look at a state, keep it if it is a frame, and say why the trajectory ends, if it does.
 
@@ -96,9 +101,11 @@ class Recording:
             The kinetic temperature.
         measure
             Called if the state is kept.
+        remark
+            Why it is a frame, in turn or not, if the motion says so.
         """
         self.step = step
-        wanted = self.schedule.has_frame(step)
+        wanted = self.schedule.has_frame(step) or bool(remark)
         state = State(
             atoms,
             self.start,
@@ -110,7 +117,7 @@ class Recording:
         complaint = first_complaint(self.watches, state, frame=wanted)
         if complaint is None:
             if wanted:
-                self.keep(atoms, measure())
+                self.keep(atoms, measure(), remark)
             elif step % RESCUE_STEPS == 0:
                 self.remember(atoms, measure())
             return None
@@ -132,6 +139,11 @@ class Recording:
         """Hold a sane state, which becomes a frame if the next one is not reached."""
         if self.step > 0:
             self._sane = Remembered(self.time_fs, self.frame.leave(atoms), measured)
+
+    def count(self, *, accepted: bool) -> None:
+        """Count a move."""
+        self.moves_tried += 1
+        self.moves_accepted += int(accepted)
 
     def ended(self, reason: str) -> str:
         """The reason, with the time; the last sane state becomes a frame if it is the newest."""
@@ -169,6 +181,8 @@ class Recording:
             steps=self.step,
             seconds=seconds,
             remarks=tuple(self.remarks),
+            moves_tried=self.moves_tried,
+            moves_accepted=self.moves_accepted,
         )
 
     # ---------------------------------------------------------------- for checkpoints
@@ -180,6 +194,7 @@ class Recording:
             "times_fs": list(self.times_fs),
             "records": [list(record) for record in self.records],
             "remarks": list(self.remarks),
+            "moves": [self.moves_tried, self.moves_accepted],
             "watching": [watch in self.watches for watch in self._all_watches],
         }
 
@@ -187,6 +202,7 @@ class Recording:
         """Go on from a :meth:`state` and the frames that belong to it."""
         self.step, self.kept = state["step"], list(frames)
         self.times_fs, self.remarks = list(state["times_fs"]), list(state["remarks"])
+        self.moves_tried, self.moves_accepted = state["moves"]
         self.records = [Measured(*record) for record in state["records"]]
         self.watches = tuple(
             watch

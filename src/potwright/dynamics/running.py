@@ -1,6 +1,6 @@
 """A trajectory from its start, or its checkpoint, to its end: the same in any engine.
 
-An engine brings the equations of motion, as a :class:`~potwright.dynamics.integrators.Motion`.
+An engine brings the equations of motion, as a :class:`~potwright.dynamics.motion.Motion`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms, units
@@ -34,14 +34,16 @@ from potwright.dynamics.momenta import (
     degrees_of_freedom,
     initial_momenta,
 )
+from potwright.dynamics.motion import Motion
+from potwright.dynamics.moves import Moves
 from potwright.dynamics.recording import Measured, Recording, minimum_reached
+from potwright.dynamics.swaps import Swapping
 from potwright.dynamics.watching import Watch
+from potwright.errors import InputError
 from potwright.parameters import Parameters
 from potwright.pes import PESData
 
-if TYPE_CHECKING:
-    from potwright.dynamics.integrators import Motion
-
+SWAPS = 1  # the stream of random numbers of exchanges
 # What calculators and neighbour lists raise on a structure that has flown apart
 ENDINGS = (CalculatorError, ArithmeticError, LookupError, ValueError, RuntimeError, MemoryError)
 
@@ -73,7 +75,7 @@ class Assignment:
     ----------
     start
         Its ``pbc`` is the truth.
-    conditions, schedule, seed, watches
+    conditions, schedule, seed, moves, watches
         As for :class:`~potwright.dynamics.engine.MDEngine`.
     engine
         All that the engine was told.
@@ -85,6 +87,7 @@ class Assignment:
     conditions: Conditions
     schedule: Schedule
     seed: int
+    moves: Moves
     watches: Sequence[Watch]
     engine: EngineParameters
     checkpoint: Path | None
@@ -100,12 +103,15 @@ class Assignment:
             "conditions": asdict(self.conditions),
             "schedule": asdict(self.schedule),
             "seed": self.seed,
+            "moves": self.moves.model_dump(mode="json"),
             "watches": [type(watch).__name__ for watch in self.watches],
         }
         return Checkpoint(self.checkpoint, self.checkpoint_interval_steps, repr(identity))
 
     def initial_kelvin(self) -> float:
         """Of the momenta: a ramp from 0 K begins a little above."""
+        if self.moves.is_search:  # from rest
+            return 0.0
         kelvin = self.conditions.temperature_kelvin
         if self.engine.ensemble == "nve" or self.conditions.is_relaxation:
             return kelvin
@@ -127,6 +133,8 @@ class Setting:
         With the start, the conditions and the schedule, and the step that has been reached.
     freedom
         Degrees of freedom in which kinetic energy is.
+    moves
+        What else moves the atoms.
     rng
         Of the thermostat.
     """
@@ -136,7 +144,13 @@ class Setting:
     atoms: Atoms
     recording: Recording
     freedom: int
+    moves: Moves
     rng: np.random.Generator
+
+    @property
+    def is_downhill(self) -> bool:
+        """Whether there is a relaxation or a search in place of equations of motion."""
+        return self.ensemble == "relaxation" or self.moves.is_search
 
 
 def run(assignment: Assignment, motion_in: Callable[[Setting], Motion]) -> Trajectory:
@@ -158,6 +172,8 @@ def run(assignment: Assignment, motion_in: Callable[[Setting], Motion]) -> Traje
     conditions = assignment.conditions
     frame = EngineFrame.of(assignment.start)
     ensemble = ensemble_of(assignment.engine.ensemble, frame.pbc, conditions)
+    if assignment.moves.is_search:
+        ensemble = assignment.moves.method.type
     rng = np.random.default_rng(assignment.seed)
     atoms = frame.enter(assignment.start)
     recording = Recording(frame, atoms.copy(), conditions, assignment.schedule, assignment.watches)
@@ -170,13 +186,27 @@ def run(assignment: Assignment, motion_in: Callable[[Setting], Motion]) -> Traje
         begin -= saved[0]["seconds"]
     freedom = 3 * len(atoms) if ensemble == "langevin" else degrees_of_freedom(recording.start)
     strain = strain_of(assignment.engine.ensemble, frame.pbc)
-    motion = motion_in(Setting(ensemble, strain, atoms, recording, freedom, rng))
+    setting = Setting(ensemble, strain, atoms, recording, freedom, assignment.moves, rng)
+    motion = motion_in(setting)
+    swaps = assignment.moves.swaps
+    if swaps.enabled and not setting.is_downhill:
+        _refuse_swaps_without_temperature(ensemble)
+        rng_of_swaps = np.random.default_rng((assignment.seed, SWAPS))
+        motion = Swapping(motion, atoms, swaps, recording, rng_of_swaps)
     if saved:
         motion.restore(saved[0]["motion"])
     progress = _Run(atoms, motion, recording, place, begin, freedom)
     with np.errstate(over="ignore", invalid="ignore"):  # what diverges is caught by name
         end_reason = progress.follow(resumed=bool(saved))
     return recording.trajectory(ensemble, end_reason, time.perf_counter() - begin)
+
+
+def _refuse_swaps_without_temperature(ensemble: str) -> None:
+    if ensemble == "nve":
+        raise InputError(
+            "swaps in ensemble nve: nothing holds the temperature at which they would be accepted; "
+            "use auto, npt_…, nvt or langevin"
+        )
 
 
 @dataclass
@@ -198,14 +228,16 @@ class _Run:
         step = recording.step - 1  # the first item is the state before any step
         while True:
             try:
-                if next(steps, None) is None:
-                    break
+                item = next(steps, None)
             except ENDINGS as error:
                 return recording.ended(_failure("calculator", error))
+            if item is None:
+                break
             step += 1
+            remark = item if isinstance(item, str) else ""
             if resumed and step == recording.step:
                 recording.remember(self.atoms, self._measure())
-            elif end_reason := self._look(step):
+            elif end_reason := self._look(step, remark):
                 return end_reason
             if ramp:
                 self.motion.aim(recording.conditions.at(schedule.progress(step + 1)))
@@ -215,10 +247,12 @@ class _Run:
             return minimum_reached(step)
         return COMPLETED
 
-    def _look(self, step: int) -> str | None:
+    def _look(self, step: int, remark: str) -> str | None:
         """Let everybody look at a state, and write the checkpoint."""
         try:
-            end_reason = self.recording.see(step, self.atoms, self._temperature(), self._measure)
+            end_reason = self.recording.see(
+                step, self.atoms, self._temperature(), self._measure, remark
+            )
         except ENDINGS as error:
             if step == 0:  # that is a broken set-up
                 raise

@@ -15,6 +15,7 @@ from typing import Annotated
 from pydantic import Field
 
 from potwright.execution.dask import DaskExecutor
+from potwright.execution.kept import KeptWorkers
 from potwright.execution.local import LocalExecutor, usable_cores
 from potwright.execution.pool import ExecutorBlock, Pool, WorkerLostError
 from potwright.execution.serial import SerialExecutor
@@ -30,6 +31,7 @@ __all__ = [
     "DaskExecutor",
     "ExecutorBlock",
     "ExecutorParameters",
+    "KeptWorkers",
     "LocalExecutor",
     "Outcome",
     "Pool",

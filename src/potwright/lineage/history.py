@@ -14,7 +14,7 @@ from potwright.campaign_labels import label_store, store_place
 from potwright.lineage.finding import Finder, Sighting
 from potwright.lineage.holdings import Holdings
 from potwright.lineage.judging import Judgement, Use, judgement, uses
-from potwright.quantum.calculations import Calculation, calculations_of
+from potwright.quantum.stored_calculations import Calculation, calculations_of
 
 OF_SELECTION = ("disagreement", "reason", "audit", "selection")
 OF_DYNAMICS = (

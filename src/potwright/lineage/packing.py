@@ -92,7 +92,7 @@ def _copy_inputs(holdings: Holdings, folder: Path) -> Iterator[str]:
 def _copy_labels(holdings: Holdings, folder: Path) -> int:
     """The calculations of what the campaign meant to label, at its level of theory."""
     from potwright.quantum import LabelStore
-    from potwright.quantum.calculations import copy_calculations
+    from potwright.quantum.stored_calculations import copy_calculations
 
     ids: dict[str, None] = {}
     levels: set[str] = set()

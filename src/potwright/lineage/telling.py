@@ -11,7 +11,7 @@ from rich.text import Text
 
 from potwright.campaign_table import NOTHING, UNITS, plain_table
 from potwright.lineage.history import Dynamics, Generation, History
-from potwright.quantum.calculations import Calculation
+from potwright.quantum.stored_calculations import Calculation
 
 SHORT = 12  # digits of an id in running text
 NOISE = 1e-12  # what is smaller in a matrix is rounding

@@ -21,6 +21,7 @@ from potwright.potentials.backends import backend_of
 from potwright.potentials.calculator import CommitteeCalculator, chosen_member
 from potwright.potentials.content import checksum
 from potwright.potentials.error_bars import error_bars, read_report
+from potwright.potentials.meeting import attending
 from potwright.potentials.metatomic import EXTENSIONS
 from potwright.potentials.model_file import ModelFile, evaluator
 from potwright.potentials.prediction import Pieces, Work
@@ -196,7 +197,7 @@ class Committee:
         report = self.calibration if calibration is None else calibration
         paths = [one.path for one in self.members]
         return CommitteeCalculator(
-            evaluator(paths, self.backend, device),
+            attending(evaluator(paths, self.backend, device)),
             error_bars(report, len(self)),
             chosen_member(member, len(self)),
         )

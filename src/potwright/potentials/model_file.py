@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,9 @@ from potwright.potentials.backends import backend_of
 from potwright.potentials.batching import BatchedEvaluator, Models
 from potwright.potentials.calculator import CommitteeCalculator
 from potwright.potentials.devices import resolve_device
+from potwright.potentials.meeting import attending
+
+LOADING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class ModelFile:
 
     def calculator(self, device: str = "auto") -> CommitteeCalculator:
         """An ASE calculator of this model alone."""
-        return CommitteeCalculator(evaluator([self.path], self.backend, device))
+        return CommitteeCalculator(attending(evaluator([self.path], self.backend, device)))
 
     def evaluate(
         self, pes: PESData, device: str = "auto"
@@ -72,7 +76,8 @@ def evaluator(
         If a file is not a model of this backend, or the models do not go together.
     """
     stamps = tuple((str(path), path.stat().st_mtime_ns) for path in paths)
-    return _evaluator(stamps, backend, resolve_device(device), atoms_per_batch)
+    with LOADING:  # threads would load the same models several times
+        return _evaluator(stamps, backend, resolve_device(device), atoms_per_batch)
 
 
 @lru_cache(maxsize=4)

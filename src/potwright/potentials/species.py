@@ -1,12 +1,24 @@
-"""Species that models know, and a clear word where they do not."""
+"""Species: how they are named, which ones models know, and a clear word where they do not."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
-from ase.data import chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols
+from pydantic import AfterValidator
 
 from potwright.errors import InputError
+
+
+def _symbol(symbol: str) -> str:
+    if symbol not in atomic_numbers or symbol == "X":
+        raise ValueError("not the symbol of a chemical element, such as C or Mo")
+    return symbol
+
+
+Symbol = Annotated[str, AfterValidator(_symbol)]
+"""A chemical element in a block of parameters."""
 
 
 def refuse_unknown(

@@ -11,6 +11,7 @@ from ase.build import bulk, mx2
 
 from potwright.errors import InputError
 from potwright.geometry import colliding_atoms
+from potwright.geometry.quasirandom import shell_radii
 from potwright.pes import PESData
 from potwright.pipelines.augmentation.alloys import mix_alloys
 from potwright.pipelines.augmentation.copies import make_copies
@@ -20,7 +21,6 @@ from potwright.pipelines.augmentation.parameters import (
     RattleParameters,
     VacancyParameters,
 )
-from potwright.pipelines.augmentation.quasirandom import shell_radii
 from potwright.pipelines.augmentation.rattle import rattle_structures
 from potwright.pipelines.augmentation.vacancies import remove_atoms
 

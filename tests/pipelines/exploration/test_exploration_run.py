@@ -12,7 +12,7 @@ from ase import Atoms
 from ase.build import bulk, fcc111
 from ase.calculators.emt import EMT
 
-from potwright.dynamics import AseEngine, Conditions, Schedule, State
+from potwright.dynamics import AseEngine, Conditions, Moves, Schedule, State
 from potwright.errors import InputError
 from potwright.execution import SerialExecutor
 from potwright.parameters_campaign import CampaignParameters
@@ -114,6 +114,7 @@ def test_frames_inherit_from_their_start_and_say_where_they_come_from(committee,
     assert info["temperature_kelvin"] == 300 and info["pressure_kbar"] == 1
     assert [i["time_fs"] for i in frames.info] == [5, 10, 15, 20] * 3
     assert [i["trajectory"] for i in frames.info] == np.repeat([0, 1, 2], 4).tolist()
+    assert info["dispersion"] == "none" and set(report.dispersion) == {"none"}
     assert info["engine"] == engine and info["end_reason"] == "completed"
     assert info["seed"] == plan.seeds[0] and "strain" not in info
     assert report.frames.tolist() == [4, 4, 4] and (report.end_reason == "completed").all()
@@ -154,8 +155,18 @@ def test_what_is_different_is_run_anew(committee, tmp_path, change):
         given = parameters(dispersion={"type": "d2", "cutoff_angstrom": 8.0})
     else:
         given = parameters(watch={"min_covalent_ratio": 0.5})
-    explore(committee, tmp_path / "work", given, seed)
+    _, frames, _ = explore(committee, tmp_path / "work", given, seed)
     assert committee.members[0].runs == 6
+    assert {info["dispersion"] for info in frames.info} == {given.dispersion.type}
+
+
+def test_trajectories_together_are_kept_one_by_one(committee, tmp_path):
+    _, apart, _ = explore(committee, tmp_path / "apart")
+    _, together, report = explore(
+        committee, tmp_path / "together", parameters(trajectories_together=2)
+    )
+    assert together.id.tolist() == apart.id.tolist()
+    assert report.completed.all() and len(list((tmp_path / "together").iterdir())) == 3
 
 
 def test_without_any_frame_the_result_is_empty_and_the_report_says_why(committee, tmp_path):
@@ -177,7 +188,17 @@ def test_a_potential_that_never_works_is_an_error_that_names_its_reason(committe
 
 def test_a_gauge_tells_steps_of_finished_and_of_running_trajectories(tmp_path):
     atoms, schedule = bulk("Cu"), Schedule(1, 100, 50)
-    common = (CountingEMT(tmp_path / "m"), Conditions(300), schedule, AseEngine(), (), 0, "cpu", 10)
+    common = (
+        CountingEMT(tmp_path / "m"),
+        Conditions(300),
+        schedule,
+        AseEngine(),
+        Moves(),
+        (),
+        0,
+        "cpu",
+        10,
+    )
     tasks = [Task(tmp_path / f"{i}", tmp_path / f".{i}", i, atoms, *common) for i in range(3)]
     gauge = Gauge(tasks)
     assert (gauge.total, gauge.done(), gauge.unit) == (300, 0, "steps")
@@ -216,3 +237,49 @@ def test_zero_temperature_starts_are_relaxed(committee, tmp_path):
     assert (report.ensemble == "relaxation").all()
     assert report.end_reason.str.startswith("completed: minimum").all()
     assert len(frames) >= 3
+
+
+def test_a_search_keeps_its_minima_and_says_how_many_were_accepted(committee, tmp_path):
+    hot = GridDesign(temperatures_kelvin=(600,))
+    search = parameters(
+        design=hot,
+        method={"type": "basin_hopping", "displacement_angstrom": 0.1, "strain": 0.0},
+        engine={"relaxation_force_ev_per_angstrom": 0.2},
+        duration_ps=0.06,
+        frame_interval_ps=0.06,
+        starts=(0, 2),
+    )
+    _, frames, report = explore(committee, tmp_path / "work", search)
+    assert (report.ensemble == "basin_hopping").all() and report.completed.all()
+    assert (report.moves_tried > 0).all() and (report.moves_accepted <= report.moves_tried).all()
+    at_minima = [info.get("watch", "").startswith("minimum") for info in frames.info]
+    assert sum(at_minima) >= 4 and not all(at_minima)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"swaps": {"enabled": True}, "engine": {"ensemble": "nve"}}, "nothing holds the temper"),
+        ({"swaps": {"enabled": True}, "method": {"type": "basin_hopping"}}, "during dynamics"),
+        ({"method": {"type": "basin_hoping"}}, "did you mean 'basin_hopping'"),
+        ({"swaps": {"species": ["Cu"]}}, "at least 2"),
+        ({"swaps": {"species": ["Cu", "Xx"]}}, "not the symbol of a chemical element"),
+        ({"trajectories_together": 4, "engine": {"type": "lammps"}}, "one at a time"),
+        ({"metadynamics": {"enabled": True, "colvars": "x"}}, "set engine.type to lammps"),
+        (
+            {"metadynamics": {"enabled": True, "colvars": "x"}, "engine": {"type": "lammps"}},
+            "in ensemble auto: a barostat does not feel the hills",
+        ),
+        ({"metadynamics": {"enabled": True}}, "colvars says nothing"),
+        (
+            {
+                "method": {"type": "minima_hopping"},
+                "design": {"type": "grid", "temperatures_kelvin": [0, 300]},
+            },
+            "0 K, where the dynamics",
+        ),
+    ],
+)
+def test_moves_that_make_no_sense_are_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        ExplorationParameters.model_validate(given)

@@ -12,8 +12,7 @@ from ase.build import bulk
 
 from potwright.execution import LocalExecutor
 from potwright.pes import PESData
-from potwright.pipelines.labelling import calculations
-from potwright.quantum import Label, LabelStore
+from potwright.quantum import Label, LabelStore, calculations
 
 COUNT = 40
 

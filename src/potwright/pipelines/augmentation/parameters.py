@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from ase.data import atomic_numbers
 from ase.formula import Formula
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from potwright.execution import ExecutorParameters, LocalExecutor
 from potwright.parameters import Parameters
+from potwright.potentials.species import Symbol
 
 SUM_TOLERANCE = 1e-6
 """How far the fractions of a composition may be from adding up to 1."""
-
-
-def _symbol(symbol: str) -> str:
-    if symbol not in atomic_numbers or symbol == "X":
-        raise ValueError("not the symbol of a chemical element, such as C or Mo")
-    return symbol
 
 
 def _plane(indices: tuple[int, ...]) -> tuple[int, ...]:
@@ -33,7 +27,6 @@ def _plane(indices: tuple[int, ...]) -> tuple[int, ...]:
     return indices
 
 
-Symbol = Annotated[str, AfterValidator(_symbol)]
 MillerIndices = Annotated[tuple[int, ...], AfterValidator(_plane)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 

@@ -27,9 +27,10 @@ def collect(plan: Plan, explored: Sequence[Explored], parameters: ExplorationPar
 
     ``info`` of each frame holds ``trajectory`` (its index), ``temperature_kelvin`` and
     ``pressure_kbar`` (targets at its time; None for a pressure that nothing holds), ``time_fs``,
-    ``ensemble``, ``engine``, ``driver`` (index of the member), ``seed``, the ``end_reason`` of its
-    trajectory, and ``watch``, why it was kept out of turn, if it was. Frames that are unphysical,
-    which happens where nobody watched, are marked ``sane: false``, and are never selected.
+    ``ensemble``, ``engine``, ``dispersion``, ``driver`` (index of the member), ``seed``, the
+    ``end_reason`` of its trajectory, and ``watch``, why it was kept out of turn, if it was. Frames
+    that are unphysical, which happens where nobody watched, are marked ``sane: false``, and are
+    never selected.
     """
     parts = [
         _frames(plan, index, outcome, outcome.trajectory, parameters)
@@ -67,12 +68,18 @@ def table(
                 **{f"final_{name}": value for name, value in last.items()},
                 "driver": outcome.driver,
                 "engine": parameters.engine.type,
+                "dispersion": parameters.dispersion.type,
                 "seed": plan.seeds[index],
                 **_course(outcome),
             }
         )
     counts = Counter("completed" if r["completed"] else r["end_reason"].split(":")[0] for r in rows)
     logger.info("trajectories: %s", ", ".join(f"{n} {why}" for why, n in counts.most_common()))
+    tried, accepted = (sum(r[f"moves_{what}"] for r in rows) for what in ("tried", "accepted"))
+    if tried:
+        logger.info(
+            "%d of %d moves were accepted (%.0f %%)", accepted, tried, 100 * accepted / tried
+        )
     return pd.DataFrame(rows)
 
 
@@ -87,6 +94,7 @@ def _frames(
     common = {
         "ensemble": trajectory.ensemble,
         "engine": parameters.engine.type,
+        "dispersion": parameters.dispersion.type,
         "driver": outcome.driver,
         "seed": plan.seeds[index],
         "end_reason": trajectory.end_reason,
@@ -147,6 +155,8 @@ def _course(outcome: Explored) -> dict[str, Any]:
             "completed": False,
             "end_reason": f"failed: {outcome.failure}",
             "watch": "",
+            "moves_tried": 0,
+            "moves_accepted": 0,
             "seconds": np.nan,
             "steps_per_second": np.nan,
         }
@@ -157,6 +167,8 @@ def _course(outcome: Explored) -> dict[str, Any]:
         "completed": trajectory.completed,
         "end_reason": trajectory.end_reason,
         "watch": next(filter(None, trajectory.remarks), ""),
+        "moves_tried": trajectory.moves_tried,
+        "moves_accepted": trajectory.moves_accepted,
         "seconds": round(trajectory.seconds, 3),
         "steps_per_second": round(trajectory.steps_per_second, 2),
     }

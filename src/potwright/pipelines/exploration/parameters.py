@@ -15,8 +15,13 @@ from potwright.dynamics import (
     Evaporation,
     FiniteNumbers,
     MDEngineParameters,
+    Metadynamics,
+    MethodParameters,
+    Moves,
     NoDispersion,
+    OnlyDynamics,
     Schedule,
+    Swaps,
     Temperature,
     Volume,
     Watch,
@@ -30,6 +35,7 @@ from potwright.pipelines.exploration.design import (
     SpaceFillingDesign,
     asks_for_pressure,
 )
+from potwright.pipelines.exploration.moving import refuse_impossible
 from potwright.pipelines.exploration.starts import Listed, ids_of_listed
 
 logger = logging.getLogger(__name__)
@@ -147,6 +153,8 @@ class ExplorationParameters(Parameters):
         Time between frames.
     thermalisation_ps
         What runs before, without frames.
+    method
+        Dynamics, or a search from minimum to minimum.
     design
         Temperatures and pressures.
     engine
@@ -155,12 +163,18 @@ class ExplorationParameters(Parameters):
         Added to the driving potential, which must not have learnt it.
     bias
         What draws trajectories to where the committee disagrees.
+    swaps
+        Exchanges of unlike atoms, for alloys.
+    metadynamics
+        Hills in collective variables, in LAMMPS.
     watch
         What stops a trajectory.
     executor
         Where trajectories run.
     device
         For the driving potential.
+    trajectories_together
+        How many share a process, and their evaluations of the potential.
     checkpoint_interval_steps
         How many steps a killed trajectory loses at most.
     """
@@ -171,14 +185,23 @@ class ExplorationParameters(Parameters):
     duration_ps: float = Field(default=10_000.0, gt=0)
     frame_interval_ps: float = Field(default=1000.0, gt=0)
     thermalisation_ps: float = Field(default=0.0, ge=0)
+    method: MethodParameters = OnlyDynamics()
     design: DesignParameters = SpaceFillingDesign()
     engine: MDEngineParameters = AseEngine()
     dispersion: DispersionParameters = NoDispersion()
     bias: BiasParameters = BiasParameters()
+    swaps: Swaps = Swaps()
+    metadynamics: Metadynamics = Metadynamics()
     watch: WatchParameters = WatchParameters()
     executor: ExecutorParameters = LocalExecutor()
     device: str = "auto"
+    trajectories_together: int = Field(default=1, ge=1)
     checkpoint_interval_steps: int = Field(default=1000, ge=1)
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _dynamics_by_default(cls, method: Any) -> Any:
+        return {"type": "dynamics", **method} if isinstance(method, dict) else method
 
     @field_validator("engine", mode="before")
     @classmethod
@@ -199,6 +222,12 @@ class ExplorationParameters(Parameters):
                 f"design asks for a pressure, but nothing holds one in ensemble {ensemble}; take "
                 "the pressures out, or use auto or npt_…"
             )
+        if self.trajectories_together > 1 and self.engine.type == "lammps":
+            raise ValueError(
+                f"trajectories_together = {self.trajectories_together}: LAMMPS runs one at a time "
+                "in a process; take 1, or engine.type ase"
+            )
+        refuse_impossible(self.moves(), self.engine, points)
         if ensemble == "nve" and any(point.is_ramp for point in points):
             raise ValueError(
                 "design asks for a ramp, but nothing is held in ensemble nve; use nvt, langevin or "
@@ -281,6 +310,10 @@ class ExplorationParameters(Parameters):
                 "exploration.design: a pressure is asked for, but no structure to start from has a "
                 f"periodic axis, along which it could act; {way_out}"
             )
+
+    def moves(self) -> Moves:
+        """What takes structures elsewhere beside the engine."""
+        return Moves(method=self.method, swaps=self.swaps, metadynamics=self.metadynamics)
 
     def schedule(self) -> Schedule:
         """Steps and frames of each trajectory."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ase import Atoms
@@ -14,11 +15,13 @@ from potwright.dynamics import (
     Disagreement,
     Driver,
     MDEngine,
+    Moves,
     Schedule,
     Watch,
     write_trajectory,
 )
 from potwright.pipelines.exploration.watching import StepCounter
+from potwright.potentials.meeting import run_together
 
 STEPS = "steps"
 
@@ -35,7 +38,8 @@ class Task:
         Where it goes on from; there while it is not.
     index
         Its place in the plan.
-    start, potential, conditions, schedule, engine, watches, seed, device, checkpoint_interval_steps
+    start, potential, conditions, schedule, engine, moves, watches, seed, device
+    checkpoint_interval_steps
         As in :meth:`potwright.dynamics.MDEngine.run_trajectory`.
     """
 
@@ -47,19 +51,39 @@ class Task:
     conditions: Conditions
     schedule: Schedule
     engine: MDEngine
+    moves: Moves
     watches: tuple[Watch, ...]
     seed: int
     device: str
     checkpoint_interval_steps: int
 
 
-def run_task(task: Task) -> None:
-    """Run one trajectory, or what is left of it, and keep it; happens in a worker."""
-    device = task.device
+def run_tasks_together(tasks: Sequence[Task]) -> dict[int, str]:
+    """Run trajectories, or what is left of them, and keep them; happens in a worker.
+
+    Several share their evaluations of the potential.
+
+    Returns
+    -------
+    dict
+        Why there is none, by the trajectory's place in the plan.
+    """
+    device = tasks[0].device
     if device == "auto":
         from potwright.potentials.devices import resolve_device
 
-        device = resolve_device(device, task.index)
+        device = resolve_device(device, tasks[0].index)
+    missing = [task for task in tasks if not task.folder.exists()]
+    raised = run_together([partial(run_task, task, device) for task in missing])
+    return {
+        task.index: f"{type(error).__name__}: {error}"
+        for task, error in zip(missing, raised, strict=True)
+        if error is not None
+    }
+
+
+def run_task(task: Task, device: str) -> None:
+    """Run one trajectory, or what is left of it, and keep it."""
     counter = StepCounter(task.checkpoint / STEPS)
     trajectory = task.engine.run_trajectory(
         task.start,
@@ -67,6 +91,7 @@ def run_task(task: Task) -> None:
         task.conditions,
         task.schedule,
         seed=task.seed,
+        moves=task.moves,
         watches=(
             *(w.on(device) if isinstance(w, Disagreement) else w for w in task.watches),
             counter,

@@ -27,11 +27,11 @@ from potwright.execution import run_tasks
 from potwright.pes import PESData
 from potwright.pipelines.exploration import biasing, watching
 from potwright.pipelines.exploration.parameters import ExplorationParameters
-from potwright.pipelines.exploration.tasks import Gauge, Task, run_task
+from potwright.pipelines.exploration.tasks import Gauge, Task, run_tasks_together
 from potwright.potentials import Committee
 
 logger = logging.getLogger(__name__)
-FORMAT = 2  # changes when what is kept, or how it is computed, changes
+FORMAT = 3  # changes when what is kept, or how it is computed, changes
 RETRIES = 5
 """How often a trajectory whose worker was lost is gone on with: each time it comes further."""
 
@@ -119,17 +119,20 @@ def run(
             shutil.rmtree(task.checkpoint, ignore_errors=True)
     _announce(tasks, missing, driver)
     failures: dict[int, str] = {}
+    size = parameters.trajectories_together
+    groups = [missing[first : first + size] for first in range(0, len(missing), size)]
     for outcome in run_tasks(
-        run_task,
-        missing,
+        run_tasks_together,
+        groups,
         parameters.executor,
         description="Molecular dynamics",
         retries=RETRIES,
         gauge=Gauge(missing),
     ):
-        if outcome.error is not None:
-            index = missing[outcome.index].index
-            failures[index] = f"{outcome.error.kind}: {outcome.error.message}"
+        failures |= outcome.value or {}
+        if outcome.error is not None:  # of the worker
+            why = f"{outcome.error.kind}: {outcome.error.message}"
+            failures |= {t.index: why for t in groups[outcome.index] if not t.folder.exists()}
     _report_failures(failures, len(tasks))
     return [
         Explored(
@@ -153,6 +156,7 @@ def keys(
         "schedule": asdict(parameters.schedule()),
         "engine": parameters.engine.model_dump(mode="json"),
         "dispersion": parameters.dispersion.model_dump(mode="json"),
+        "moves": parameters.moves().model_dump(mode="json"),
         "watch": parameters.watch.model_dump(mode="json"),
         "ceilings": [dict(watch.ceilings) for watch in spread],
         "bias": asdict(guides.bias) if guides.bias else None,
@@ -186,6 +190,7 @@ def _tasks(
             conditions=plan.conditions[index],
             schedule=parameters.schedule(),
             engine=parameters.engine,
+            moves=parameters.moves(),
             watches=guides.watches,
             seed=plan.seeds[index],
             device=parameters.device,

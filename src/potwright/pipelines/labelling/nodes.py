@@ -7,17 +7,11 @@ import pandas as pd
 from potwright.errors import InputError
 from potwright.parameters_campaign import CampaignParameters
 from potwright.pes import PESData
-from potwright.pipelines.labelling import (
-    calculations,
-    candidates,
-    relabelling,
-    report,
-    screening,
-)
+from potwright.pipelines.labelling import candidates, relabelling, report, screening
 from potwright.pipelines.labelling import initial_labels as foreign
-from potwright.pipelines.labelling.calculations import LabellingOutcomes
 from potwright.pipelines.labelling.parameters import LabellingParameters
-from potwright.quantum import LabelStore
+from potwright.quantum import LabelStore, calculations
+from potwright.quantum.calculations import LabellingOutcomes
 
 
 def take_initial_labels(

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from potwright.pes import PESData
-from potwright.pipelines.labelling.calculations import LabellingOutcomes
 from potwright.quantum import Label, LabelFailure
+from potwright.quantum.calculations import LabellingOutcomes
 
 logger = logging.getLogger(__name__)
 

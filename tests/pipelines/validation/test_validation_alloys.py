@@ -1,0 +1,99 @@
+"""Alloys over composition: Eq. 5 on surfaces where it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, mx2
+from ase.calculators.emt import EMT
+
+from potwright.errors import InputError
+from potwright.pipelines.validation import alloys
+from potwright.pipelines.validation.alloys import (
+    alloy_energies,
+    mixed_lattice,
+    quasirandom_alloys,
+)
+from potwright.pipelines.validation.parameters_disorder import AlloyParameters
+from potwright.pipelines.validation.plans import Values, answer
+from potwright.pipelines.validation.surfaces import REFERENCE, Surface
+
+pytest.importorskip("sqsgenerator")
+ENDS = {
+    "fcc": {"structure": "fcc", "species": "Cu", "length_angstrom": 3.6},
+    "fcc_gold": {"structure": "fcc", "species": "Au", "length_angstrom": 4.1},
+    "bcc": {"structure": "bcc", "species": "Cu", "length_angstrom": 2.87},
+    "bcc_gold": {"structure": "bcc", "species": "Au", "length_angstrom": 3.25},
+}
+PHASES = {"fcc": ("fcc", "fcc_gold"), "bcc": ("bcc", "bcc_gold")}
+
+
+def settings(**given: Any) -> AlloyParameters:
+    keys = {"species": ("Cu", "Au"), "phases": PHASES, "min_length_angstrom": 5.0}
+    keys |= {"compositions": (0, 0.5, 1), "realisations": 3, "iterations": 500}
+    return AlloyParameters.model_validate({**keys, **given})
+
+
+def test_only_the_species_exchange_sites_and_realisations_differ() -> None:
+    first, second = (
+        mx2(f"{m}Te2", a=a, thickness=3.6, vacuum=6) for m, a in (("Mo", 3.5), ("W", 3.6))
+    )
+    for atoms in (first, second):
+        atoms.pbc = (True, True, False)
+    asked = settings(species=("Mo", "W"), min_length_angstrom=10.0)
+    structures, shares, sites = quasirandom_alloys(first, second, asked, 1, 0)
+    assert (sites, shares.tolist()) == (9, [0.0, pytest.approx(4 / 9), 1.0])
+    assert sorted(structures) == [(0, 0), (1, 0), (1, 1), (1, 2), (2, 0)]
+    mixed = [structures[1, k] for k in range(3)]
+    assert all((a.numbers == 52).tolist() == (mixed[0].numbers == 52).tolist() for a in mixed)
+    assert {(a.numbers == 74).sum() for a in mixed} == {4}
+    assert len({a.numbers.tobytes() for a in mixed}) > 1
+    again, _, _ = quasirandom_alloys(first, second, asked, 1, 0)
+    assert all((again[key].numbers == structures[key].numbers).all() for key in structures)
+
+
+def test_lattices_lie_between_those_of_the_ends() -> None:
+    first, second = bulk("Cu", a=3.6), bulk("Au", a=4.0)
+    assert mixed_lattice(first, second, 0.25).cell.lengths()[0] == pytest.approx(3.7 / np.sqrt(2))
+    with pytest.raises(InputError, match="no ends of one phase"):
+        mixed_lattice(first, bulk("Au", cubic=True), 0.5)
+
+
+def test_energies_are_those_of_a_site_and_failed_ones_do_not_count() -> None:
+    structures = {(0, 0): bulk("Cu"), (1, 0): bulk("Au"), (1, 1): bulk("Ag")}
+
+    def evaluate(asked: Sequence[Atoms]) -> list[Values]:
+        known = {29: 1.0, 79: 3.0}
+        return [
+            Values(known[z], np.zeros((1, 3)), np.zeros(6))
+            if (z := int(atoms.numbers[0])) in known
+            else Values.none(1, "it failed")
+            for atoms in asked
+        ]
+
+    found = answer(alloy_energies(structures, np.array([0.0, 1.0]), sites=2), evaluate)
+    assert found.means.tolist() == [0.5, 1.5]
+
+
+def test_the_difference_of_two_phases_by_equation_5(multiples, asked) -> None:
+    """At the ends it is the difference of the pure phases; formation energies are 0 there."""
+    given = settings().model_dump()
+    result = alloys.measure(multiples, asked(alloys=given, prototypes=ENDS), seed=1)
+    difference = next(c for c in result.curves if c.quantity == "formation-energy difference")
+    fcc, bcc = bulk("Cu", a=3.6), bulk("Cu", "bcc", a=2.87)
+    for atoms in (fcc, bcc):
+        atoms.calc = EMT()
+    expected = fcc.get_potential_energy() - bcc.get_potential_energy()
+    assert difference.y[REFERENCE][0] == pytest.approx(expected, abs=1e-9)
+    ratio = difference.y[Surface("committee")] / difference.y[REFERENCE]
+    assert ratio == pytest.approx(1.1)
+    phases = {
+        c.structure: c.y[REFERENCE] for c in result.curves if c.quantity == "formation energy"
+    }
+    lowest = np.minimum(phases["fcc"], phases["bcc"])
+    assert lowest[[0, -1]] == pytest.approx([0, 0], abs=1e-12)
+    assert phases["fcc"] - phases["bcc"] == pytest.approx(difference.y[REFERENCE])
