@@ -21,6 +21,7 @@ Every parameter that there is, made from the models that check them and from the
 `conf/base`. [Configuration](configuration.md) says where to set them. A default is that of the
 code; `conf/base` holds the same unless its comment says otherwise.
 """
+LONG = 60  # characters of a default in a table
 HEAD = "| key | value | default | meaning |\n|---|---|---|---|"
 
 
@@ -68,10 +69,20 @@ def _fields(
     for name, field in model.model_fields.items():
         key, models = f"{prefix}.{name}", _models_in(field.annotation)
         typed = [m for m in models if "type" in m.model_fields]
-        if models and not typed and len(models) == 1:
+        kinds = {typing.get_origin(a) for a in _parts(field.annotation)}
+        by_name, listed = dict in kinds, bool({tuple, list} & kinds)
+        if (by_name or listed) and models and not typed:
+            yield key, name, field, []
+            yield from _fields(models[0], f"{key}.NAME" if by_name else f"{key}[]")
+        elif models and not typed and len(models) == 1:
             yield from _fields(models[0], key)
         else:
-            yield key, name, field, typed if name != "levels" else []
+            yield key, name, field, [] if by_name else typed
+
+
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    """An annotation, and what it is a union of or annotates."""
+    return (annotation, *typing.get_args(annotation))
 
 
 def _row(key: str, name: str, field: Any, said: str) -> str:
@@ -119,6 +130,10 @@ def _value(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
+    if "Parameters(" in repr(value) or (
+        isinstance(value, tuple | dict) and len(repr(value)) > LONG
+    ):
+        return "as in `conf/base`"
     if isinstance(value, tuple):
         return f"`{list(value)}`"
     return f"`{value}`"

@@ -24,6 +24,8 @@ NO_PREVIEW = {
     "MemoryDataset",  # nothing is kept
     "WorkspaceDataset",  # work in progress, not data
     "PotentialsDataset",  # there is none here
+    "PageDataset",  # a page for a browser of its own
+    "HistoryDataset",  # all reports, which have previews
 }
 
 
@@ -70,6 +72,7 @@ def port(finished) -> Iterator[int]:
 def shown(port) -> dict[str, dict[str, Any]]:
     """What Kedro-Viz says of each node and dataset, by name."""
     graph = get(port, "main")
+    graph["nodes"] += get(port, "pipelines/reporting")["nodes"]
     return {n["name"]: get(port, f"nodes/{n['id']}") | n for n in graph["nodes"]}
 
 

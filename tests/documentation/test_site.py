@@ -54,6 +54,8 @@ def test_every_page_is_there_and_nothing_comes_from_elsewhere(site):
         fetched += re.findall(r'<link[^>]* rel="stylesheet"[^>]* href="(https?:[^"]*)"', html)
         assert not fetched, page
     assert not (site / "site").exists()
+    menu = (PROJECT / "mkdocs.yml").read_text()
+    assert [name for name in pages if f": {name}.md" not in menu] == []
 
 
 def test_the_reference_has_every_parameter_of_the_base_configuration(reference):

@@ -88,8 +88,7 @@ class Finder:
         """All datasets that hold a structure, those that know most of it first."""
         found = []
         for name, iteration, pes in self._datasets:
-            (row,) = pes.index_of([id])
-            if row >= 0:
+            for row in np.flatnonzero(pes.id == id)[:1]:
                 found.append(Sighting(name, iteration, pes[int(row) : int(row) + 1]))
         return found
 

@@ -56,18 +56,26 @@ def pack(holdings: Holdings, folder: Path) -> Packed:
 
 
 def _copy_versions(holdings: Holdings, folder: Path) -> Iterator[str]:
-    """Every dataset version that the iterations saved, and their records; says what is missing."""
+    """Every dataset version of the iterations, and their records; says what is missing."""
     project, runs = holdings.campaign.project, holdings.campaign.runs
     for iteration in holdings.iterations:
         _copy(runs / f"{iteration.version}.json", project, folder)
-        for name in iteration.record.get("saved", {}):
+        saved = iteration.record.get("saved", {})
+        for name in dict.fromkeys([*saved, *_versioned(holdings)]):
             place = holdings.place(name, iteration.version)
             if place.exists():
                 _copy(place, project, folder)
-            else:
+            elif name in saved:
                 yield f"{name} of iteration {iteration.number} is no longer at {place}"
     if (aim := runs.parent / "campaign.json").is_file():
         _copy(aim, project, folder)
+
+
+def _versioned(holdings: Holdings) -> list[str]:
+    """Datasets that may have a version of an iteration: reports and figures are made after it."""
+    entries = holdings.campaign.catalog.items()
+    kept = [(name, entry) for name, entry in entries if isinstance(entry, dict)]
+    return [name for name, e in kept if e.get("versioned") and not e.get("previous")]
 
 
 def _copy_inputs(holdings: Holdings, folder: Path) -> Iterator[str]:
