@@ -12,6 +12,7 @@ from potwright.datasets.pes import PESDataset
 from potwright.datasets.predictions import PredictionsDataset
 from potwright.datasets.structures import StructuresDataset
 from potwright.datasets.threshold_maps import ThresholdMapsDataset
+from potwright.datasets.validation_results import ValidationResultsDataset
 from potwright.datasets.workspace import LabelStoreDataset, WorkspaceDataset
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "StructuresDataset",
     "TableDataset",
     "ThresholdMapsDataset",
+    "ValidationResultsDataset",
     "WorkspaceDataset",
 ]

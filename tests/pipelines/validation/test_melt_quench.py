@@ -9,6 +9,7 @@ import pytest
 from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones
 
 from potwright.dynamics import AseEngine
 from potwright.errors import InputError
@@ -71,6 +72,17 @@ def test_three_stages_end_cold_and_give_the_frames_of_the_last() -> None:
     assert len(frames) == 4 and not why
     assert frames[0].cell.array == pytest.approx(start.cell.array)
     assert (frames[-1].numbers == start.numbers).all()
+
+
+def test_a_potential_on_which_atoms_fall_into_each_other_has_no_glass() -> None:
+    asked = MeltQuenchParameters.model_validate(
+        {"species": {"Ar": 8}, "melt_ps": 0.5, "melt_kelvin": 5000, "sample_ps": 0.05, "frames": 2}
+    )
+    start = random_start(asked.species, 1.0, np.random.default_rng(3))
+    nothing = SimpleNamespace(calculator=lambda device: LennardJones(epsilon=0.0, sigma=1.0))
+    task = Task(start, nothing, AseEngine(ensemble="nvt"), asked.stages, 1, "cpu")
+    frames, why = run_task(task)
+    assert not frames and why.startswith("stage 1: collision")
 
 
 def test_the_committees_distribution_is_the_mean_of_its_members() -> None:

@@ -14,6 +14,7 @@ from ase.calculators.emt import EMT
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
+from potwright.datasets.validation_results import figure
 from potwright.errors import InputError
 from potwright.pipelines.validation.parameters import ValidationParameters
 from potwright.pipelines.validation.pipeline import create_pipeline
@@ -79,7 +80,11 @@ def test_the_nodes_are_named_and_say_what_they_do() -> None:
 def test_a_report_beside_the_reference_and_labels_that_are_bought_once(
     validate: Callable[..., dict[str, Any]], committee: Committee
 ) -> None:
-    first = validate(equation_of_state={**EOS, "isolated_atoms": "own"})
+    folder = str(committee.members[0].path.parent)
+    first = validate(
+        equation_of_state={**EOS, "isolated_atoms": "own"},
+        potentials={"committee": {}, "files": {"path": folder}},
+    )
     table = first["table"].set_index(["structure", "quantity"])
     assert table.loc[("copper", "bulk modulus"), "reference"] == pytest.approx(134.5, rel=0.01)
     assert table.loc[("pair", "force constant"), "unit"] == "eV/Å²"
@@ -98,6 +103,14 @@ def test_a_report_beside_the_reference_and_labels_that_are_bought_once(
     largest.calc = EMT()
     reference = largest.get_potential_energy() - eos["quantities"][0]["reference"]
     assert curve["y"]["reference"][-1] == pytest.approx(reference)
+
+    # the same models, opened from their folder under another name
+    assert table["files"].equals(table["committee"].rename("files"))
+    plot = figure(first["results"])
+    lines = [trace["name"] for trace in plot["data"] if trace["visible"]]
+    members = ["committee, member 0", "committee, member 1", "committee"]
+    assert lines[:4] == ["reference", *members]
+    assert len(plot["layout"]["updatemenus"][0]["buttons"]) == 2  # one for each structure
 
     # what is in the store is not computed again, and the report is the same
     assert eos["costs"]["labels computed"] == len(first["store"])

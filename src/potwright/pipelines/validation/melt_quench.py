@@ -13,7 +13,16 @@ from ase import Atoms, units
 from ase.data import atomic_numbers
 from ase.neighborlist import neighbor_list
 
-from potwright.dynamics import Conditions, Dispersed, Driver, MDEngine, NoDispersion, Schedule
+from potwright.dynamics import (
+    Collision,
+    Conditions,
+    Dispersed,
+    Driver,
+    FiniteNumbers,
+    MDEngine,
+    NoDispersion,
+    Schedule,
+)
 from potwright.errors import InputError
 from potwright.execution import run_tasks
 from potwright.geometry import colliding_atoms
@@ -30,6 +39,8 @@ logger = logging.getLogger(__name__)
 GRAM_PER_CM3 = 1e-24 / units._amu / 1e3  # in atomic masses per Å³
 START_COVALENT_RATIO = 0.7
 TRIES = 1000
+# a potential on which atoms fall into each other has no glass to show
+WATCHES = (FiniteNumbers(), Collision())
 
 
 @dataclass(frozen=True)
@@ -148,7 +159,13 @@ def run_task(task: Task) -> tuple[list[Atoms], str]:
     atoms, frames = task.start, []
     for i, (conditions, schedule) in enumerate(task.stages):
         trajectory = task.engine.run_trajectory(
-            atoms, task.driver, conditions, schedule, seed=task.seed + i, device=task.device
+            atoms,
+            task.driver,
+            conditions,
+            schedule,
+            seed=task.seed + i,
+            watches=WATCHES,
+            device=task.device,
         )
         if not trajectory.completed or not len(trajectory.frames):
             return [], f"stage {i + 1}: {trajectory.end_reason}"
@@ -202,9 +219,9 @@ def _of_distributions(r: np.ndarray, g: Mapping[Surface, np.ndarray]) -> list[Qu
         beyond = (r > r[peaks[surface]]) & (r < 1.6 * r[peaks[surface]])
         valleys[surface] = float(one[beyond].min()) if beyond.any() else float("nan")
     numbers: list[tuple[str, str, dict[Surface, float]]] = [
-        ("first peak of g(r)", "Å", {s: float(r[peaks[s]]) for s in g}),
-        ("height of the first peak", "1", {s: float(one[peaks[s]]) for s, one in g.items()}),
-        ("first minimum of g(r)", "1", valleys),
+        ("highest peak of g(r)", "Å", {s: float(r[peaks[s]]) for s in g}),
+        ("height of that peak", "1", {s: float(one[peaks[s]]) for s, one in g.items()}),
+        ("minimum of g(r) behind it", "1", valleys),
     ]
     if REFERENCE in g:
         known = np.isfinite(g[REFERENCE])
