@@ -10,7 +10,7 @@ import pytest
 from ase.build import molecule
 
 from potwright.quantum import Attempt, Label, LabelFailure, LabelStore, LevelOfTheory
-from potwright.quantum.calculations import calculations_of, copy_calculations
+from potwright.quantum.stored_calculations import calculations_of, copy_calculations
 
 LEVEL = LevelOfTheory("tblite", "0.8.0", {"method": "GFN1-xTB"})
 OTHER = LevelOfTheory("tblite", "0.8.0", {"method": "GFN2-xTB"})
