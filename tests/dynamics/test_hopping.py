@@ -132,9 +132,8 @@ def test_the_cell_relaxes_to_the_pressure_and_a_fixed_one_stays(engine):
     [
         (AseEngine, BasinHopping(displacement_angstrom=0.3)),
         (AseEngine, MinimaHopping(minima_passed=1)),
-        (LammpsEngine, BasinHopping(displacement_angstrom=0.3)),
     ],
-    ids=["basins", "minima", "basins-lammps"],
+    ids=["basins", "minima"],
 )
 def test_a_killed_search_goes_on_from_its_checkpoint(engine, method, tmp_path):
     class Killed(Exception):
