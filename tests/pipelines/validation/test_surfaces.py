@@ -51,6 +51,13 @@ def surfaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., S
     return make
 
 
+def test_only_what_this_run_computes_is_counted(surfaces, tmp_path: Path) -> None:
+    for computed in (1, 0):
+        opened = surfaces(store=LabelStore(tmp_path / "labels.db", campaign="mine"))
+        opened.carry_out(lambda _: energy(bulk("Cu")))
+        assert opened.spent()["labels computed"] == computed
+
+
 def energy(atoms: Atoms) -> Plan[Values]:
     [values] = yield [atoms]
     return values

@@ -201,8 +201,8 @@ def _tasks(
     }
 
 
-def _averages(g: Mapping[Surface, np.ndarray]) -> dict[Surface, np.ndarray]:
-    """The committee's: the mean of its members' distributions."""
+def _averages(g: Mapping[Surface, Any]) -> dict[Surface, Any]:
+    """The committee's: the mean of what its members have, distributions or numbers."""
     names = {surface.potential for surface in g if surface.member is not None}
     return {
         Surface(name): np.mean(

@@ -267,6 +267,7 @@ class Surfaces:
 
     def _labels(self, pes: PESData) -> dict[str, list[Values]]:
         """Of the reference, through the label store."""
+        known = self.store.look(pes.id.tolist(), self.engine.level_of_theory())
         outcomes = label_structures(
             pes,
             self.store,
@@ -277,9 +278,10 @@ class Surfaces:
             description="",
         )
         self.costs["labels"] += len(outcomes.labels)
-        self.costs["labels computed"] += len(outcomes.computed)
+        computed = outcomes.computed - known.keys()  # by this very run
+        self.costs["labels computed"] += len(computed)
         self.costs["labels failed"] += len(outcomes.failures)
-        seconds = [outcomes.labels[i].seconds for i in outcomes.computed if i in outcomes.labels]
+        seconds = [outcomes.labels[i].seconds for i in computed if i in outcomes.labels]
         self.costs["seconds of labelling"] += round(sum(seconds))
         found = {id: [answers.of_label(label)] for id, label in outcomes.labels.items()}
         sizes = dict(zip(pes.id.tolist(), pes.n_atoms.tolist(), strict=True))
