@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,9 +78,14 @@ def shown(port) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.slow
-def test_all_that_is_on_disk_has_a_preview(shown):
+def test_all_that_is_on_disk_has_a_preview(shown, finished):
+    """A figure that was not made in the iteration is not on disk, and has none."""
+    first = finished.records()[0]["run_id"]
     data = {name: n for name, n in shown.items() if n["type"] == "data"}
     without = {name for name, n in data.items() if not n.get("preview")}
+    figures = {name for name in without if data[name]["dataset_type"].endswith("FigureDataset")}
+    assert not [name for name in figures if (Path(data[name]["filepath"]) / first).exists()]
+    without -= figures
     kinds = {data[name]["dataset_type"].rpartition(".")[2] for name in without}
     assert kinds <= NO_PREVIEW, without
     of_structures = {n for n, one in data.items() if one["dataset_type"].endswith("PESDataset")}
