@@ -172,6 +172,8 @@ def test_on_a_terminal_it_stays_until_it_is_interrupted(finished):
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
+        # tests that a shell runs in the background pass on that Ctrl-C is ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.close(theirs)
     shown, deadline = b"", time.monotonic() + 120
