@@ -165,6 +165,8 @@ def test_where_output_is_no_terminal_watching_is_looking_once(finished):
 @pytest.mark.slow
 def test_on_a_terminal_it_stays_until_it_is_interrupted(finished):
     ours, theirs = pty.openpty()
+    # tests that a shell runs in the background would pass on that Ctrl-C is ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "kedro", "campaign", "status", "--watch", "--env", finished.env],
         cwd=finished.folder,
@@ -172,9 +174,8 @@ def test_on_a_terminal_it_stays_until_it_is_interrupted(finished):
         stdout=theirs,
         stderr=theirs,
         start_new_session=True,
-        # tests that a shell runs in the background pass on that Ctrl-C is ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    signal.signal(signal.SIGINT, before)
     os.close(theirs)
     shown, deadline = b"", time.monotonic() + 120
     while shown.count(b"Ctrl-C") < 2:  # it has been shown twice
