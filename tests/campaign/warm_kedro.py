@@ -6,6 +6,7 @@ variables, and the file for its output. The answer is its exit status, −9 if i
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -63,6 +64,8 @@ def carry_out(arguments: list[str], folder: str, environment: dict[str, str], ou
 
 if __name__ == "__main__":
     import_what_commands_need()
+    gc.collect()
+    gc.freeze()  # a collection in a fork would touch, and so copy, all of the memory
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
