@@ -53,6 +53,22 @@ def built_once(
 
 
 @pytest.fixture(scope="session")
+def program() -> Callable[..., str]:
+    """Finds a program under one of its names.
+
+    Without it, tests that need it are skipped; or they fail, if POTWRIGHT_REQUIRE_PROGRAMS is set.
+    """
+
+    def find(*names: str) -> str:
+        found = next(filter(None, map(shutil.which, names)), None)
+        if found is None and os.environ.get("POTWRIGHT_REQUIRE_PROGRAMS"):
+            pytest.fail(f"POTWRIGHT_REQUIRE_PROGRAMS is set, and there is no {names[0]}")
+        return found or pytest.skip(f"needs {names[0]}")
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Parameters of an executor for the Slurm that runs here (`.ci/slurm start`).
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -13,7 +12,6 @@ from potwright.pipelines.reporting import counts, style
 from potwright.pipelines.reporting.learning_curves import draw_learning_curves
 from potwright.pipelines.reporting.page import SECTIONS, write_page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WIDTHS = {"desktop": 1280, "phone": 390}
 
 
@@ -86,16 +84,19 @@ def test_there_may_be_no_iteration_at_all():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 @pytest.mark.parametrize("screen", WIDTHS)
-def test_a_browser_draws_all_figures_without_complaint(reports, screen, tmp_path):
+def test_a_browser_draws_all_figures_without_complaint(reports, screen, tmp_path, program):
     path = tmp_path / "report.html"
     path.write_text(page_of([reports(1), reports(2)]))
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
     options += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={WIDTHS[screen]},900"]
     options += ["--virtual-time-budget=60000", "--dump-dom", path.as_uri()]
     done = subprocess.run(
-        [CHROMIUM, *options], capture_output=True, text=True, timeout=240, check=True
+        [program("chromium", "chromium-browser"), *options],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
     )
     assert 'data-drawn="yes"' in done.stdout
     assert done.stdout.count('<svg class="main-svg"') >= 5
