@@ -17,8 +17,7 @@ from typing import Any
 from kedro.framework.startup import bootstrap_project
 from kedro.runner import SequentialRunner
 
-from potwright import campaign_report
-from potwright.campaign import Campaign
+from potwright.campaign import Campaign, report
 
 HERE = Path(__file__).parents[1]
 
@@ -48,9 +47,9 @@ def main() -> None:
     if given.forget:
         place = campaign.catalog["reporting_workspace"]["filepath"]
         shutil.rmtree(project / place, ignore_errors=True)
-    campaign_report.SequentialRunner = TimedRunner  # type: ignore[misc]
+    report.SequentialRunner = TimedRunner  # type: ignore[misc]
     start = time.perf_counter()
-    page = campaign_report.write_report(campaign)
+    page = report.write_report(campaign)
     print(f"{'all':24s} {time.perf_counter() - start:8.2f} s, {page.stat().st_size / 1e6:.2f} MB")
 
 

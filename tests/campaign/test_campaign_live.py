@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from potwright import campaign_live
-from potwright.campaign import Campaign, Iteration
+from potwright.campaign import Campaign, Iteration, live
 from potwright.pipeline_registry import STAGES
 
 NOW = 1_800_000_000.0
@@ -75,7 +74,7 @@ def exploring(tmp_path) -> Recorded:
 
 
 def test_stages_are_done_running_and_waiting(exploring):
-    present = campaign_live.look(exploring, NOW + 10)
+    present = live.look(exploring, NOW + 10)
     assert {stage.name: stage.state for stage in present.stages} == {
         "labelling": "done",
         "training": "done",
@@ -90,7 +89,7 @@ def test_stages_are_done_running_and_waiting(exploring):
 
 def test_a_stage_whose_report_has_yet_to_be_written_is_begun(exploring):
     del exploring.records[1]["nodes"]["training_report"]
-    states = {stage.name: stage.state for stage in campaign_live.look(exploring, NOW).stages}
+    states = {stage.name: stage.state for stage in live.look(exploring, NOW).stages}
     assert (states["training"], states["exploration"]) == ("begun", "running")
 
 
@@ -108,7 +107,7 @@ def test_time_left_is_that_of_the_rate_and_of_what_is_to_come(exploring):
         began=NOW + 10,
         updated=NOW + 30,
     )
-    present = campaign_live.look(exploring, NOW + 34)
+    present = live.look(exploring, NOW + 34)
     assert present.progress.seconds_left == pytest.approx(6.0)
     coming = len(all_nodes("exploration", "evaluation")) - 2  # one is done, one runs
     assert present.seconds_left == pytest.approx(6.0 + 2.0 * coming)
@@ -116,24 +115,24 @@ def test_time_left_is_that_of_the_rate_and_of_what_is_to_come(exploring):
 
 def test_without_a_rate_it_takes_as_long_as_before(exploring):
     coming = len(all_nodes("exploration", "evaluation")) - 2
-    present = campaign_live.look(exploring, NOW + 0.5)
+    present = live.look(exploring, NOW + 0.5)
     assert present.seconds_left == pytest.approx(1.5 + 2.0 * coming)
-    assert campaign_live.look(exploring, NOW + 60).seconds_left == pytest.approx(2.0 * coming)
+    assert live.look(exploring, NOW + 60).seconds_left == pytest.approx(2.0 * coming)
 
 
 def test_nothing_is_promised_where_nothing_tells(exploring):
     del exploring.records[0]["nodes"]["predict"]
-    assert campaign_live.look(exploring, NOW).seconds_left is None
+    assert live.look(exploring, NOW).seconds_left is None
     exploring.records = [exploring.records[1]]  # the first iteration of all
-    present = campaign_live.look(exploring, NOW)
+    present = live.look(exploring, NOW)
     assert present.seconds_left is None and present.stages[0].name == "augmentation"
 
 
 def test_progress_of_a_trial_run_and_of_a_dead_process_is_none(exploring):
     exploring.progress(run="trial")
-    assert campaign_live.look(exploring, NOW).progress is None
+    assert live.look(exploring, NOW).progress is None
     exploring.at_work = False
-    present = campaign_live.look(exploring, NOW)
+    present = live.look(exploring, NOW)
     assert (present.status, present.node, present.seconds_left) == ("interrupted", "", None)
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pandas as pd
 from rich.console import Console
 
-from potwright.campaign_table import _failures
+from potwright.campaign.table import _failures
 
 
 def shown(*reports) -> str:

@@ -30,8 +30,8 @@ def campaign() -> None:
 def campaign_run(metadata: ProjectMetadata, max_iterations: int | None, env: str | None) -> None:
     """Repeat the stages until the verdict is final. Run it again to resume or to continue."""
     from potwright.campaign import Campaign
-    from potwright.campaign_report import report_path
-    from potwright.campaign_table import print_campaign
+    from potwright.campaign.report import report_path
+    from potwright.campaign.table import print_campaign
 
     started = Campaign(metadata.project_path, env)
     for iteration in started.run(max_iterations):
@@ -51,8 +51,8 @@ def campaign_run(metadata: ProjectMetadata, max_iterations: int | None, env: str
 def campaign_status(metadata: ProjectMetadata, live: bool, env: str | None) -> None:
     """Iterations, labels, errors, verdict, and what is running."""
     from potwright.campaign import Campaign
-    from potwright.campaign_live import watch
-    from potwright.campaign_table import print_campaign, wide_console
+    from potwright.campaign.live import watch
+    from potwright.campaign.table import print_campaign, wide_console
 
     console, campaign = wide_console(), Campaign(metadata.project_path, env)
     if live and console.is_terminal:
@@ -78,7 +78,7 @@ def campaign_report(
 ) -> None:
     """Write the report of an iteration, also of a failed or unfinished one, and show it."""
     from potwright.campaign import Campaign
-    from potwright.campaign_report import has_display, write_report
+    from potwright.campaign.report import has_display, write_report
 
     path = write_report(Campaign(metadata.project_path, env), number)
     click.echo(f"Report: {path.relative_to(metadata.project_path)}")
@@ -100,7 +100,7 @@ def campaign_report(
 def campaign_plan(metadata: ProjectMetadata, timed_labels: int, env: str | None) -> None:
     """What the next iteration would label, and how long it would take. Nothing begins."""
     from potwright.campaign import Campaign
-    from potwright.campaign_plan import print_plan
+    from potwright.campaign.plan import print_plan
 
     print_plan(Campaign(metadata.project_path, env), timed_labels)
 
@@ -135,7 +135,7 @@ def campaign_export(
     records, the graph of their provenance, and checksums.
     """
     from potwright.campaign import Campaign
-    from potwright.campaign_export import export_iteration
+    from potwright.campaign.export import export_iteration
 
     exported = export_iteration(
         Campaign(metadata.project_path, env), folder, number, potential_only=potential_only
@@ -162,7 +162,7 @@ def campaign_trace(metadata: ProjectMetadata, id: str, as_json: bool, env: str |
     import json
 
     from potwright.campaign import Campaign
-    from potwright.campaign_table import wide_console
+    from potwright.campaign.table import wide_console
     from potwright.lineage.history import trace
     from potwright.lineage.holdings import Holdings
     from potwright.lineage.telling import tell
@@ -191,7 +191,7 @@ def campaign_viz(
 ) -> None:
     """Open Kedro-Viz on an iteration. OPTIONS are those of `kedro viz run`, such as --port."""
     from potwright.campaign import Campaign
-    from potwright.campaign_viz import show
+    from potwright.campaign.viz import show
 
     show(Campaign(metadata.project_path, env), number, options)
 

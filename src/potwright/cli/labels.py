@@ -46,7 +46,7 @@ def labels() -> None:
 @readable
 def labels_list(metadata: ProjectMetadata, limit: int, env: str | None, **filters: Any) -> None:
     """Show calculations, the latest last, and count them by campaign, level, status and reason."""
-    from potwright.campaign_labels import label_store
+    from potwright.campaign.labels import label_store
     from potwright.quantum import inventory
 
     campaign = _campaign(metadata, env)
@@ -74,7 +74,7 @@ def labels_list(metadata: ProjectMetadata, limit: int, env: str | None, **filter
 @readable
 def labels_export(metadata: ProjectMetadata, target: Path, env: str | None, **filters: Any) -> None:
     """Write structures with their labels (or, with --status failed, without) to extended XYZ."""
-    from potwright.campaign_labels import label_store
+    from potwright.campaign.labels import label_store
     from potwright.pes import export_extxyz
     from potwright.quantum import inventory
 
@@ -109,7 +109,7 @@ def labels_import(
     metadata: ProjectMetadata, source: Path, keys: str, level: str | None, env: str | None
 ) -> None:
     """Bring labels that were made elsewhere (extended XYZ) into the label store."""
-    from potwright.campaign_labels import label_store
+    from potwright.campaign.labels import label_store
     from potwright.pes import import_extxyz
     from potwright.quantum import inventory
     from potwright.quantum.foreign_labels import declared
@@ -139,7 +139,7 @@ def relabel(metadata: ProjectMetadata, level: str, env: str | None) -> None:
 
     The result is a dataset of its own. Repeat the command to go on where it was interrupted.
     """
-    from potwright.campaign_labels import relabel as label_again
+    from potwright.campaign.labels import relabel as label_again
 
     place = label_again(_campaign(metadata, env), level)
     click.echo(f"Relabelled structures: {place}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from potwright.campaign_labels import label_store, store_place
+from potwright.campaign.labels import label_store, store_place
 from potwright.lineage.finding import Finder, Sighting
 from potwright.lineage.holdings import Holdings
 from potwright.lineage.judging import Judgement, Use, judgement, uses

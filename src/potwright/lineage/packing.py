@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from potwright.campaign_labels import label_store, store_place
+from potwright.campaign.labels import label_store, store_place
 from potwright.files import sha256
 from potwright.lineage.formats import write_graph
 from potwright.lineage.graph import full_graph, reduced_graph

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from potwright.campaign_table import NOTHING, UNITS, plain_table
+from potwright.campaign.table import NOTHING, UNITS, plain_table
 from potwright.lineage.history import Dynamics, Generation, History
 from potwright.quantum.stored_calculations import Calculation
 

@@ -138,7 +138,7 @@ class Campaign:
             If the label store cannot be opened, another process runs this campaign, or an
             iteration failed.
         """
-        from potwright.campaign_labels import label_store
+        from potwright.campaign.labels import label_store
 
         parameters = self.parameters  # refused here, before anything is kept
         with label_store(self):  # and so is a place for labels that cannot be reached
@@ -243,7 +243,7 @@ class Campaign:
         """
         from kedro.framework.session import KedroServiceSession
 
-        from potwright.campaign_report import report_after_iteration
+        from potwright.campaign.report import report_after_iteration
         from potwright.execution import end_with_parent
 
         end_with_parent(os.getppid())

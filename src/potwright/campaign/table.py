@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from potwright.campaign_labels import store_place
+from potwright.campaign.labels import store_place
 from potwright.pipeline_registry import STAGES
 from potwright.urls import without_password
 

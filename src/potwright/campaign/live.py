@@ -17,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from potwright.campaign_table import NOTHING, overview, plain_table
+from potwright.campaign.table import NOTHING, overview, plain_table
 from potwright.pipeline_registry import STAGES
 from potwright.run_records import PROGRESS
 

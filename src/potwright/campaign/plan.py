@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from potwright.campaign import Campaign
-from potwright.campaign_table import NOTHING, plain_table, wide_console
+from potwright.campaign.table import NOTHING, plain_table, wide_console
 from potwright.logs import quiet_nodes
 from potwright.pes import PESData
 from potwright.pipeline_registry import register_pipelines

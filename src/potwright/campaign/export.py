@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from potwright.campaign_labels import label_store, store_place
+from potwright.campaign.labels import label_store, store_place
 from potwright.errors import InputError
 from potwright.files import complete_or_absent
 from potwright.pes import PESData
