@@ -143,7 +143,7 @@ class WarmKedro:
     """A process that forks one for each command, see ``warm_kedro.py``."""
 
     def __init__(self, folder: Path):
-        self._output = folder / "output.txt"
+        self._folder = folder
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("warm_kedro.py"))],
             env={**os.environ, **ENVIRONMENT},
@@ -152,16 +152,58 @@ class WarmKedro:
             text=True,
         )
 
-    def run(self, project: Path, arguments: list[str]) -> tuple[int, str]:
-        """Run a command in a project; exit status, negative for a signal, and output."""
+    def start(self, project: Path, arguments: list[str]) -> Command:
+        """Start a command in a project."""
+        number, output = tempfile.mkstemp(dir=self._folder)
+        os.close(number)
         order = {
             "arguments": arguments,
             "folder": str(project),
-            "output": str(self._output),
+            "output": output,
             "environment": {**os.environ, **ENVIRONMENT},
         }
+        return Command(self, self.answer({"start": order}), Path(output))
+
+    def answer(self, order: dict[str, Any]) -> Any:
+        """What the process answers."""
         print(json.dumps(order), file=self._process.stdin, flush=True)
-        return int(self._process.stdout.readline()), self._output.read_text()
+        return json.loads(self._process.stdout.readline())
+
+
+@dataclass
+class Command:
+    """A command that runs, the head of a process group, or has ended."""
+
+    kedro: WarmKedro
+    pid: int
+    output_file: Path
+    status: int | None = None
+
+    @property
+    def output(self) -> str:
+        """What it has printed so far."""
+        return self.output_file.read_text()
+
+    def poll(self) -> int | None:
+        """Its exit status, negative for a signal; none while it runs."""
+        if self.status is None:
+            self.status = self.kedro.answer({"poll": self.pid})
+        return self.status
+
+    def wait(self, seconds: float = SECONDS, whole_group: bool = False) -> int:
+        """Its exit status, when it has ended (and all its children, too)."""
+        deadline = time.monotonic() + seconds
+        while self.poll() is None or (whole_group and self._group_lives()):
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.01)
+        return self.status
+
+    def _group_lives(self) -> bool:
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
 
 @lru_cache
@@ -179,24 +221,17 @@ class Project:
 
     # ---------------------------------------------------------------- what a user does
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start ``kedro ARGUMENTS`` as the head of a process group."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "kedro", *arguments, "--env", self.env],
-            cwd=self.folder,
-            env={**os.environ, **ENVIRONMENT},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def kedro(self, *arguments: str) -> tuple[int, str]:
-        """Run ``kedro ARGUMENTS``; exit status and output.
+    def start(self, *arguments: str) -> Command:
+        """Start ``kedro ARGUMENTS`` as the head of a process group.
 
         Forked from a process that has imported everything, which saves seconds.
         """
-        return warm_kedro().run(self.folder, [*arguments, "--env", self.env])
+        return warm_kedro().start(self.folder, [*arguments, "--env", self.env])
+
+    def kedro(self, *arguments: str) -> tuple[int, str]:
+        """Run ``kedro ARGUMENTS``; exit status and output."""
+        command = self.start(*arguments)
+        return command.wait(), command.output
 
     def succeed(self, *arguments: str) -> str:
         """Run ``kedro ARGUMENTS``, which has to succeed; output."""
@@ -208,17 +243,14 @@ class Project:
         self, condition: Callable[[], bool], *arguments: str, only_parent: bool = False
     ) -> None:
         """Start ``kedro ARGUMENTS`` and kill it as soon as a condition holds."""
-        process = self.start(*arguments)
+        command = self.start(*arguments)
         deadline = time.monotonic() + SECONDS
         while not condition():
-            assert process.poll() is None, process.communicate()[0]
+            assert command.poll() is None, command.output
             assert time.monotonic() < deadline, "what the test waits for never happened"
             time.sleep(0.01)
-        if only_parent:
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate(timeout=60)  # ends when all children have ended, too
+        (os.kill if only_parent else os.killpg)(command.pid, signal.SIGKILL)
+        command.wait(60, whole_group=True)
 
     def configure(self, changes: dict[str, Any], name: str = "parameters") -> None:
         """Change the environment's parameters (or another file), key by key."""

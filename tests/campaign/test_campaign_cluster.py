@@ -62,17 +62,16 @@ def test_all_labels_arrive_and_none_twice(request, project, kind, take_away, say
     project.configure(
         {"labelling": {"engine": {"calculator": "watched.WatchedEMT"}, "executor": executor}}
     )
-    process = project.start("run", "--pipelines", "augmentation,labelling")
+    command = project.start("run", "--pipelines", "augmentation,labelling")
     log = project.folder / "calculations.txt"
     while not log.exists() or log.read_text().count("ended") < 4:
-        assert process.poll() is None, process.communicate()[0]
+        assert command.poll() is None, command.output
         time.sleep(0.02)
     while (last := log.read_text().splitlines()[-1].split())[0] != "begun":
         time.sleep(0.02)
     take_away(*last[1:])
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    assert says in " ".join(output.split())
+    assert command.wait(300) == 0, command.output
+    assert says in " ".join(command.output.split())
 
     version = project.versions("labels.h5")[-1]
     ids = sorted(project.structures("labels.h5", version).id)

@@ -14,7 +14,8 @@ from potwright.pipeline_registry import register_pipelines
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 RUN = ("campaign", "run")
-IN_A_PROCESS = {"executor": {"type": "local", "workers": 1}}
+SERIAL = {"type": "serial"}
+A_PROCESS = {"type": "local", "workers": 1}  # which outlives its parent for a moment
 
 
 @dataclass(frozen=True)
@@ -56,21 +57,27 @@ def story(make, tmp_path_factory) -> Story:
     killed_before, copy = kill_before_every_node(project, folder)
     calculations = project.calculations
 
-    # a process for each stage's work, which outlives its parent for a moment
-    project.configure(dict.fromkeys(("labelling", "training", "exploration"), IN_A_PROCESS))
+    def in_a_process(stage):
+        stages = ("labelling", "training", "exploration")
+        project.configure({s: {"executor": A_PROCESS if s == stage else SERIAL} for s in stages})
+
+    in_a_process("labelling")
     project.kill_when(lambda: project.calculations >= calculations + 2, *RUN)
     project.open_everything()
 
+    in_a_process("training")
     members = len(project.members())
     project.kill_when(lambda: len(project.members()) > members, *RUN, only_parent=True)
     project.open_everything()
     members_at_kill = project.members()
 
+    in_a_process("exploration")
     trajectories = len(project.trajectories())
     project.kill_when(lambda: len(project.trajectories()) > trajectories, *RUN)
     project.open_everything()
     trajectories_at_kill = project.trajectories()
 
+    in_a_process("no stage")
     project.succeed(*RUN)
     return Story(project, killed_before, copy, calculations, members_at_kill, trajectories_at_kill)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 
 import numpy as np
 import pandas as pd
@@ -206,11 +208,10 @@ def test_a_second_process_on_the_same_campaign_is_refused(finished_copy):
     first = finished_copy.start("campaign", "run", "--max-iterations", "1")
     try:
         while len(finished_copy.records()) < 3:
-            assert first.poll() is None, first.communicate()[0]
+            assert first.poll() is None, first.output
         status, output = finished_copy.kedro("campaign", "run")
     finally:
-        first.kill()
-        first.communicate()
+        os.killpg(first.pid, signal.SIGKILL)
     assert status == 1
     assert "campaign 'tiny' is being run by another process" in output
     assert "Traceback" not in output

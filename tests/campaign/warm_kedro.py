@@ -1,7 +1,9 @@
 """Imports once what commands need, then forks a process for each command that it is given.
 
-Each line of standard input is a command in JSON: its arguments, the project's folder, environment
-variables, and the file for its output. The answer is its exit status, −9 if it was killed.
+Each line of standard input is an order in JSON. ``start`` has a command: its arguments, the
+project's folder, environment variables, and the file for its output; the answer is the number of
+its process. ``poll`` has such a number; the answer is the exit status, −9 if it was killed, or null
+while it runs.
 """
 
 from __future__ import annotations
@@ -9,23 +11,54 @@ from __future__ import annotations
 import gc
 import json
 import os
+import pickle
 import sys
+from importlib import import_module
+from pathlib import Path
 from typing import Any
+
+import yaml
+from omegaconf._utils import get_yaml_loader
+
+NEEDED = (
+    *("ase.db.sqlite", "ase.md.nose_hoover_chain", "pandas", "plotly.graph_objects", "sklearn"),
+    *("fsspec.implementations.local", "kedro.framework.cli", "kedro.framework.context"),
+    *("kedro.framework.session", "kedro_telemetry.plugin", "kedro_viz.launchers.cli.main"),
+    *("kedro_viz.integrations.kedro.run_hooks", "potwright.campaign.report"),
+    *("potwright.campaign.table", "potwright.cli", "potwright.cli.campaign"),
+    *("potwright.cli.labels", "potwright.cli.structures", "potwright.datasets", "potwright.hooks"),
+)
+CONFIGURATION = Path(__file__).parents[2] / "conf" / "base"
 
 
 def import_what_commands_need() -> None:
-    import ase.md.nose_hoover_chain  # noqa: F401
-    import kedro.framework.cli  # noqa: F401
-    import pandas  # noqa: F401
-    import plotly.graph_objects  # noqa: F401
-    import sklearn  # noqa: F401
-
     from potwright.pipeline_registry import register_pipelines
+    from potwright.pipelines.training.mace.settings import maces_parser
     from potwright.potentials.mace import quiet_import
 
+    for name in NEEDED:
+        import_module(name)
     register_pipelines()
+    maces_parser()
     with quiet_import():
-        import torch  # noqa: F401
+        import_module("torch")
+
+
+def remember_yaml() -> None:
+    """Parse the shipped configuration once: it is most of what a command does before it begins."""
+    parse = yaml.load
+    known: dict[str, bytes] = {}
+
+    def load(stream: Any, Loader: Any) -> Any:
+        text = stream if isinstance(stream, str) else stream.read()
+        if text not in known:
+            return parse(text, Loader)
+        return pickle.loads(known[text])
+
+    for path in CONFIGURATION.glob("*.yml"):
+        text = path.read_text()
+        known[text] = pickle.dumps(parse(text, get_yaml_loader()))
+    yaml.load = load
 
 
 def fork_iteration(campaign: Any, version: str, number: int, target: int) -> int:
@@ -64,12 +97,14 @@ def carry_out(arguments: list[str], folder: str, environment: dict[str, str], ou
 
 if __name__ == "__main__":
     import_what_commands_need()
+    remember_yaml()
     gc.collect()
     gc.freeze()  # a collection in a fork would touch, and so copy, all of the memory
     for line in sys.stdin:
         order = json.loads(line)
-        child = os.fork()
-        if not child:
-            carry_out(**order)
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        if "poll" in order:
+            ended, status = os.waitpid(order["poll"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if ended else None
+        elif not (answer := os.fork()):
+            carry_out(**order["start"])
+        print(json.dumps(answer), flush=True)
