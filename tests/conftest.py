@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +143,60 @@ def untrained_mace() -> Callable[..., ModelFile]:
         return ModelFile(path, "mace")
 
     return write
+
+
+@dataclass(frozen=True)
+class VizServer:
+    """A Kedro-Viz that runs."""
+
+    port: int
+
+    def get(self, path: str) -> Any:
+        """What its interface answers."""
+        address = f"http://127.0.0.1:{self.port}/api/{path}"
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            return json.load(answer)
+
+    def answers(self) -> bool:
+        try:
+            self.get("main")
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+        return True
+
+
+@pytest.fixture(scope="session")
+def viz_server() -> Callable[..., AbstractContextManager[VizServer]]:
+    """Runs ``kedro COMMAND`` in a folder, which starts Kedro-Viz, for as long as the context."""
+
+    @contextmanager
+    def serve(folder: Path, *command: str, seconds: float = 120) -> Iterator[VizServer]:
+        server = VizServer(_free_port())
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kedro", *command, "--no-browser", "--port", str(server.port)],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + seconds
+            while not server.answers():
+                assert time.monotonic() < deadline, "Kedro-Viz did not start"
+                time.sleep(0.5)
+            yield server
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    return serve
+
+
+def _free_port() -> int:
+    """One that no other process of the test run looks at."""
+    first = 4200 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    for number in range(first, first + 100):  # Kedro-Viz refuses what the system hands out
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", number)):
+                return number
+    raise RuntimeError("no free port")

@@ -4,15 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +11,6 @@ import pytest
 
 from potwright.pipelines.training import nodes
 
-SECONDS_TO_START = 120
 NO_PREVIEW = {
     "MemoryDataset",  # nothing is kept
     "WorkspaceDataset",  # work in progress, not data
@@ -30,51 +20,20 @@ NO_PREVIEW = {
 }
 
 
-def get(port: int, path: str) -> Any:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/{path}", timeout=60) as answer:
-        return json.load(answer)
-
-
-def free_port() -> int:
-    for number in range(4900, 5000):  # Kedro-Viz refuses the ports that the system hands out
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", number)):
-                return number
-    raise RuntimeError("no free port")
-
-
 @pytest.fixture(scope="module")
-def port(finished) -> Iterator[int]:
+def viz(viz_server, finished):
     """Kedro-Viz on the first of two iterations."""
-    number = free_port()
     command = ["campaign", "viz", "--iteration", "1", "--env", finished.env]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "kedro", *command, "--no-browser", "--port", str(number)],
-        cwd=finished.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        end = time.monotonic() + SECONDS_TO_START
-        while time.monotonic() < end:
-            try:
-                get(number, "main")
-                break
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
-                time.sleep(0.5)
-        yield number
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+    with viz_server(finished.folder, *command) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def shown(port) -> dict[str, dict[str, Any]]:
+def shown(viz) -> dict[str, dict[str, Any]]:
     """What Kedro-Viz says of each node and dataset, by name."""
-    graph = get(port, "main")
-    graph["nodes"] += get(port, "pipelines/reporting")["nodes"]
-    return {n["name"]: get(port, f"nodes/{n['id']}") | n for n in graph["nodes"]}
+    graph = viz.get("main")
+    graph["nodes"] += viz.get("pipelines/reporting")["nodes"]
+    return {n["name"]: viz.get(f"nodes/{n['id']}") | n for n in graph["nodes"]}
 
 
 @pytest.mark.slow

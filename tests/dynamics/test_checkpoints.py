@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,6 @@ SCHEDULE = Schedule(1, 48, 8, thermalisation_fs=10)
 INTERVAL = 12
 
 
-class Killed(Exception):
-    """Stands for a kill: nothing of ours catches it."""
-
-
 class ForgetfulEMT(EMT):
     """The order in which EMT sums over neighbours shall not depend on where atoms have been."""
 
@@ -33,21 +29,6 @@ class ForgetfulEMT(EMT):
 class EMTPotential:
     def calculator(self, device: str = "auto") -> Any:
         return ForgetfulEMT()
-
-
-@dataclass(frozen=True)
-class Kill:
-    """Kills at a step, or never."""
-
-    at: int
-    every: int = 1
-    seen: list[int] = field(default_factory=list)
-
-    def complaint(self, state: State) -> Complaint | None:
-        self.seen.append(state.step)
-        if state.step == self.at:
-            raise Killed
-        return None
 
 
 @dataclass(frozen=True)
@@ -63,7 +44,7 @@ class RemarkOnce:
         return Complaint("novelty: yes", stops=False, keeps_frame=True)
 
 
-NEVER = Kill(-1)
+NEVER = -1
 
 
 def copper() -> Atoms:
@@ -73,7 +54,7 @@ def copper() -> Atoms:
 
 
 def go(
-    folder: Path | None, kill: Kill, ensemble: str, conditions: Conditions, seed: int = 1
+    folder: Path | None, kill: Any, ensemble: str, conditions: Conditions, seed: int = 1
 ) -> Trajectory:
     return AseEngine(ensemble=ensemble).run_trajectory(
         copper(),
@@ -94,15 +75,17 @@ def go(
         ("nve", False),  # holds nothing that could be ramped
     ],
 )
-def test_a_resumed_trajectory_is_the_uninterrupted_one_to_the_last_bit(tmp_path, ensemble, ramp):
+def test_a_resumed_trajectory_is_the_uninterrupted_one_to_the_last_bit(
+    tmp_path, ensemble, ramp, killed_at
+):
     conditions = Conditions(300, 5, 900, -5) if ramp else Conditions(300, 5)
     if ensemble in ("nvt", "langevin", "nve"):
         conditions = Conditions(300, 0, 900) if ramp else Conditions(300)
-    whole = go(None, NEVER, ensemble, conditions)
+    whole = go(None, killed_at(NEVER), ensemble, conditions)
     for kill_at in (21, 45):  # the second time it has been resumed already
-        with pytest.raises(Killed):
-            go(tmp_path / "checkpoint", Kill(kill_at), ensemble, conditions)
-    resumed = go(tmp_path / "checkpoint", NEVER, ensemble, conditions)
+        with pytest.raises(killed_at.Killed):
+            go(tmp_path / "checkpoint", killed_at(kill_at), ensemble, conditions)
+    resumed = go(tmp_path / "checkpoint", killed_at(NEVER), ensemble, conditions)
     assert resumed.frames.id.tolist() == whole.frames.id.tolist()
     assert len(whole.frames) == 7 and whole.remarks.count("novelty: yes") == 1
     assert resumed.remarks == whole.remarks and resumed.steps == whole.steps
@@ -112,16 +95,16 @@ def test_a_resumed_trajectory_is_the_uninterrupted_one_to_the_last_bit(tmp_path,
     assert np.isnan(difference).all() or np.abs(difference).max() < 1e-9
 
 
-def test_less_than_an_interval_is_lost(tmp_path):
-    with pytest.raises(Killed):
-        go(tmp_path / "c", Kill(45), "nvt", Conditions(300))
+def test_less_than_an_interval_is_lost(tmp_path, killed_at):
+    with pytest.raises(killed_at.Killed):
+        go(tmp_path / "c", killed_at(45), "nvt", Conditions(300))
 
-    resumed = Kill(-1)
+    resumed = killed_at(NEVER)
     go(tmp_path / "c", resumed, "nvt", Conditions(300))
     assert resumed.seen == list(range(37, 59))
 
 
-def test_a_resumed_relaxation_arrives_at_the_minimum(tmp_path):
+def test_a_resumed_relaxation_arrives_at_the_minimum(tmp_path, killed_at):
     atoms = bulk("Cu", cubic=True) * 2
     atoms.rattle(0.2, seed=1)
 
@@ -132,12 +115,12 @@ def test_a_resumed_relaxation_arrives_at_the_minimum(tmp_path):
             Conditions(0),
             Schedule(1, 300, 300),
             seed=1,
-            watches=(Kill(kill_at),),
+            watches=(killed_at(kill_at),),
             checkpoint=tmp_path / "c",
             checkpoint_interval_steps=10,
         )
 
-    with pytest.raises(Killed):
+    with pytest.raises(killed_at.Killed):
         relax(15)
     relaxed = relax(-1)
     perfect = bulk("Cu", a=3.5898, cubic=True) * 2
@@ -146,29 +129,32 @@ def test_a_resumed_relaxation_arrives_at_the_minimum(tmp_path):
     assert relaxed.potential_energies[-1] == pytest.approx(perfect.get_potential_energy(), abs=1e-2)
 
 
-def test_a_checkpoint_of_another_run_is_not_used(tmp_path, caplog):
+def test_a_checkpoint_of_another_run_is_not_used(tmp_path, caplog, killed_at):
     for seed in (1, 2):
-        with pytest.raises(Killed):
-            go(tmp_path / "c", Kill(45), "nvt", Conditions(300), seed)
+        with pytest.raises(killed_at.Killed):
+            go(tmp_path / "c", killed_at(45), "nvt", Conditions(300), seed)
     assert "is of another trajectory" in caplog.text
     resumed, whole = (
-        go(folder, NEVER, "nvt", Conditions(300), 2) for folder in (tmp_path / "c", None)
+        go(folder, killed_at(NEVER), "nvt", Conditions(300), 2) for folder in (tmp_path / "c", None)
     )
     assert resumed.frames.id.tolist() == whole.frames.id.tolist()
 
 
-def test_a_broken_checkpoint_costs_no_more_than_the_trajectory(tmp_path, caplog):
-    with pytest.raises(Killed):
-        go(tmp_path / "c", Kill(45), "nvt", Conditions(300))
+def test_a_broken_checkpoint_costs_no_more_than_the_trajectory(tmp_path, caplog, killed_at):
+    with pytest.raises(killed_at.Killed):
+        go(tmp_path / "c", killed_at(45), "nvt", Conditions(300))
     (tmp_path / "c" / "state.npz").write_bytes(b"torn")
-    resumed = go(tmp_path / "c", NEVER, "nvt", Conditions(300))
+    resumed = go(tmp_path / "c", killed_at(NEVER), "nvt", Conditions(300))
     assert "cannot be read" in caplog.text
-    assert resumed.frames.id.tolist() == go(None, NEVER, "nvt", Conditions(300)).frames.id.tolist()
+    assert (
+        resumed.frames.id.tolist()
+        == go(None, killed_at(NEVER), "nvt", Conditions(300)).frames.id.tolist()
+    )
 
 
-def test_frames_are_written_once(tmp_path):
-    with pytest.raises(Killed):
-        go(tmp_path / "c", Kill(58), "nvt", Conditions(300))
+def test_frames_are_written_once(tmp_path, killed_at):
+    with pytest.raises(killed_at.Killed):
+        go(tmp_path / "c", killed_at(58), "nvt", Conditions(300))
     # of steps 18, 20; 26, 34; 42
     assert sorted(path.name for path in (tmp_path / "c").iterdir()) == [
         "frames-00000000.h5",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,24 +38,6 @@ class EMTPotential:
 class ArgonPotential:
     def calculator(self, device: str = "auto") -> Any:
         return LennardJones(sigma=3.4, epsilon=0.0104, rc=8.5, smooth=True)
-
-
-class Interrupted(Exception):
-    pass
-
-
-@dataclass(frozen=True)
-class KilledAt:
-    """As a watch: what a kill does."""
-
-    step: int
-    seen: list[int] = field(default_factory=list)
-    every: int = 1
-
-    def complaint(self, state):
-        self.seen.append(state.step)
-        if state.step == self.step:
-            raise Interrupted
 
 
 def copper(repeat: int = 2) -> Atoms:
@@ -243,7 +225,7 @@ def test_a_ramp_heats(engine):
 
 @every_engine
 @pytest.mark.parametrize("ensemble", ["auto", "nvt", "nve"])
-def test_a_killed_trajectory_goes_on_from_its_checkpoint(engine, ensemble, tmp_path):
+def test_a_killed_trajectory_goes_on_from_its_checkpoint(engine, ensemble, killed_at, tmp_path):
     slab = copper_slab()
     slab.positions += 20  # in another cell
 
@@ -254,14 +236,14 @@ def test_a_killed_trajectory_goes_on_from_its_checkpoint(engine, ensemble, tmp_p
             Conditions(300),
             Schedule(1, 40, 4),
             ensemble=ensemble,
-            watches=(KilledAt(step, seen),),
+            watches=(killed_at(step, seen),),
             checkpoint=checkpoint,
         )
 
     before: list[int] = []
     after: list[int] = []
     whole = until(1000, seen=[])
-    with pytest.raises(Interrupted):
+    with pytest.raises(killed_at.Killed):
         until(26, tmp_path / "checkpoint", seen=before)
     resumed = until(1000, tmp_path / "checkpoint", seen=after)
     assert before == [*range(27)] and after == [*range(21, 41)]

@@ -135,20 +135,7 @@ def test_the_cell_relaxes_to_the_pressure_and_a_fixed_one_stays(engine):
     ],
     ids=["basins", "minima"],
 )
-def test_a_killed_search_goes_on_from_its_checkpoint(engine, method, tmp_path):
-    class Killed(Exception):
-        pass
-
-    class Kill:
-        every = 1
-
-        def __init__(self, step):
-            self.step = step
-
-        def complaint(self, state):
-            if state.step == self.step:
-                raise Killed
-
+def test_a_killed_search_goes_on_from_its_checkpoint(engine, method, killed_at, tmp_path):
     crystal = bulk("Cu", cubic=True)
     crystal.rattle(0.1, seed=2)
 
@@ -160,7 +147,7 @@ def test_a_killed_search_goes_on_from_its_checkpoint(engine, method, tmp_path):
             Schedule(1, 110, 10),
             seed=2,
             moves=Moves(method=method),
-            watches=(Kill(step),),
+            watches=(killed_at(step),),
             checkpoint=checkpoint,
             checkpoint_interval_steps=7,
         )
@@ -168,7 +155,7 @@ def test_a_killed_search_goes_on_from_its_checkpoint(engine, method, tmp_path):
     whole = until(1000)
     assert whole.moves_tried > 0
     for step in (23, 52):
-        with pytest.raises(Killed):
+        with pytest.raises(killed_at.Killed):
             until(step, tmp_path / "checkpoint")
     resumed = until(1000, tmp_path / "checkpoint")
     assert resumed.remarks == whole.remarks and resumed.steps == whole.steps

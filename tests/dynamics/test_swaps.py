@@ -121,20 +121,9 @@ def test_what_is_conserved_without_exchanges_is_conserved_with_them(engine, ense
 
 
 @every_engine
-def test_a_killed_trajectory_with_exchanges_goes_on_from_its_checkpoint(engine, tmp_path):
-    class Killed(Exception):
-        pass
-
-    class Kill:
-        every = 1
-
-        def __init__(self, step):
-            self.step = step
-
-        def complaint(self, state):
-            if state.step == self.step:
-                raise Killed
-
+def test_a_killed_trajectory_with_exchanges_goes_on_from_its_checkpoint(
+    engine, killed_at, tmp_path
+):
     def until(step: int, checkpoint=None):
         return engine().run_trajectory(
             alloy(),
@@ -143,13 +132,13 @@ def test_a_killed_trajectory_with_exchanges_goes_on_from_its_checkpoint(engine, 
             Schedule(1, 40, 4),
             seed=2,
             moves=Moves(swaps=Swaps(enabled=True, every_steps=2)),
-            watches=(Kill(step),),
+            watches=(killed_at(step),),
             checkpoint=checkpoint,
             checkpoint_interval_steps=10,
         )
 
     whole = until(1000)
-    with pytest.raises(Killed):
+    with pytest.raises(killed_at.Killed):
         until(26, tmp_path / "checkpoint")
     resumed = until(1000, tmp_path / "checkpoint")
     assert whole.moves_tried == resumed.moves_tried == 20
