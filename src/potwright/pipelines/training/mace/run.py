@@ -75,7 +75,8 @@ def schedule(trainer: MACETrainer, structures: int) -> tuple[int, int, float | N
 def options(trainer: MACETrainer, task: MemberTask) -> dict[str, Any]:
     """The options of ``mace_run_train`` for this member."""
     epochs, batch, gamma = schedule(trainer, structures_per_epoch(task))
-    given = {**trainer.settings, "batch_size": batch}
+    # its figures tell less than the report, and stay open in the process that drew them
+    given = {"plot": False, **trainer.settings, "batch_size": batch}
     given["valid_batch_size"] = min(int(given.get("valid_batch_size", 10)), len(task.validation))
     if gamma is not None:
         given |= {"scheduler": "ExponentialLR", "lr_scheduler_gamma": gamma}
