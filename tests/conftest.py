@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from potwright.potentials import Committee
 from potwright.potentials.mace import quiet_import
 from potwright.potentials.model_file import ModelFile
 
@@ -143,6 +144,16 @@ def untrained_mace() -> Callable[..., ModelFile]:
         return ModelFile(path, "mace")
 
     return write
+
+
+@pytest.fixture(scope="session")
+def untrained_committee(tmp_path_factory, untrained_mace) -> Committee:
+    """Three such models for copper."""
+    folder = tmp_path_factory.mktemp("untrained_committee")
+    members = tuple(
+        untrained_mace(folder / f"{seed}.model", seed, {29: 0.0}, scale=3.0) for seed in (1, 2, 3)
+    )
+    return Committee(members)
 
 
 @dataclass(frozen=True)

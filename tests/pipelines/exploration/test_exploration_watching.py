@@ -29,12 +29,8 @@ SCHEDULE = Schedule(1, 60, 20)
 
 
 @pytest.fixture(scope="module")
-def committee(tmp_path_factory, untrained_mace) -> Committee:
-    folder = tmp_path_factory.mktemp("members")
-    members = tuple(
-        untrained_mace(folder / f"{seed}.model", seed, {29: 0.0}, scale=3.0) for seed in (1, 2, 3)
-    )
-    return Committee(members)
+def committee(untrained_committee) -> Committee:
+    return untrained_committee
 
 
 def crystal() -> Atoms:
