@@ -28,6 +28,7 @@ from typing import Any
 import pandas as pd
 import yaml
 from foundations import foundation_model, tersoff
+from omegaconf import OmegaConf
 
 from potwright.pipelines.training.parameters import TrainingParameters
 
@@ -85,21 +86,23 @@ def prepare(folder: Path) -> None:
 def configure(folder: Path, arm: str, steps: int) -> None:
     """The demo's settings, with this arm's training and a campaign of its own."""
     own = folder / "conf" / arm
-    if own.exists():
-        return
-    shutil.copytree(folder / "conf" / "demo", own)
-    (own / "globals.yml").write_text(f"campaign: {arm}\n")
     path = own / "parameters_training.yml"
+    if own.exists() and arm in path.read_text().splitlines()[0]:
+        return
+    shutil.copytree(folder / "conf" / "demo", own, dirs_exist_ok=True)
+    (own / "globals.yml").write_text(f"campaign: {arm}\n")
     given = yaml.safe_load(path.read_text())
     training = given["training"]
     if arm in TRAINERS:
         training["trainer"] = dict(TRAINERS[arm])
     training["trainer"]["optimiser_steps"] = steps
     if arm == "fine_tuned":
-        model = foundation(folder, training)
+        base = yaml.safe_load((folder / "conf" / "base" / path.name).read_text())
+        whole = OmegaConf.to_container(OmegaConf.merge(base["training"], training))
+        model = foundation(folder, whole)
         training["start"] = {"type": "foundation", "model": str(model)}
         training["trainer"]["settings"]["lr"] = FINE_TUNED_LR
-    path.write_text(yaml.safe_dump(given))
+    path.write_text(f"# {arm}: complete\n{yaml.safe_dump(given)}")
 
 
 def foundation(folder: Path, training: dict[str, Any]) -> Path:
