@@ -104,7 +104,7 @@ def test_what_is_unseen_differs_from_all_inputs_of_the_small_forms():
     """By its environments: neighbours, and neighbours' neighbours."""
 
     def environments(atoms: Atoms) -> tuple[float, ...]:
-        i, length = neighbor_list("id", atoms, 3.3)
+        i, length = neighbor_list("id", atoms, 3.6)
         return tuple(np.sort(np.bincount(i, length**2, minlength=len(atoms)))[[0, -1]].round(1))
 
     seen = {environments(atoms) for atoms in structures("carbon/small").values()}
@@ -131,7 +131,7 @@ def test_the_two_ends_of_a_phase_are_the_same_atoms_in_the_same_order(folder, ph
 @pytest.mark.parametrize("folder", ["wmote2", "wmote2_small"])
 def test_metals_have_six_tellurium_neighbours_and_zigzag_chains_only_in_t(folder):
     for name, atoms in structures(folder).items():
-        i, j, length = neighbor_list("ijd", atoms, 3.1)
+        i, j, length = neighbor_list("ijd", atoms, 3.05)
         metal = atoms.numbers != 52
         to_tellurium = metal[i] & ~metal[j]
         assert np.bincount(i[to_tellurium], minlength=len(atoms))[metal].tolist() == [6] * sum(

@@ -56,9 +56,9 @@ def relax_structures(
 ) -> list[Relaxed]:
     """Relax atoms and cells, and write an extended XYZ file for each structure into a folder.
 
-    An engine that samples Γ only sees the supercell that augmentation will make, so that the minimum
-    is one of what will be labelled. Labels go through the label store: a call that was interrupted
-    goes on where it was.
+    An engine that samples Γ only sees the supercell that augmentation will make, so that what is
+    labelled later is a minimum. Labels go through the label store: a call that was interrupted goes
+    on where it was.
 
     Parameters
     ----------

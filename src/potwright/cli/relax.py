@@ -35,6 +35,7 @@ def relax(
     metadata: ProjectMetadata,
     source: Path,
     folder: Path,
+    *,
     max_force: float,
     max_steps: int,
     env: str | None,
