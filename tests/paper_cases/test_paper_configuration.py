@@ -265,16 +265,22 @@ def test_a_small_form_distorts_and_explores_as_its_case_does(case):
 
 
 @pytest.mark.parametrize("env", [env for env in SMALL if env.startswith("wmote2")])
-def test_phases_and_compositions_compare_in_cells_of_equal_size(env):
-    """16 metal atoms in either phase, so that the compositions are the same."""
+def test_either_phase_has_all_compositions_in_the_cells_of_the_data(env):
     asked = parameters(env).validation
     assert asked.alloys.enabled
     for names in asked.alloys.phases.values():
         for name in names:
-            atoms = (
-                asked.prototypes[name]
-                .model_copy(update={"file": PROJECT / str(asked.prototypes[name].file)})
-                .atoms
-            )
-            cell = find_supercell(atoms.cell.array, atoms.pbc, len(atoms), 12.0, ATOMS)
-            assert cell.n_atoms == 48
+            prototype = asked.prototypes[name]
+            file = PROJECT / str(prototype.file)
+            atoms = prototype.model_copy(update={"file": file}).atoms
+            length = asked.alloys.min_length_angstrom
+            cell = find_supercell(atoms.cell.array, atoms.pbc, len(atoms), length, 500)
+            assert cell.n_atoms in (75, 90)
+            metals = cell.n_atoms // 3 * np.array(asked.alloys.compositions)
+            assert metals == pytest.approx(np.round(metals))
+
+
+def test_the_small_monolayers_are_labelled_in_the_cells_in_which_they_were_relaxed(inputs):
+    structures = augmented("wmote2_end_members_small", inputs, copies=0)
+    sheets = structures[structures.origin == "supercell"]
+    assert sorted(sheets.n_atoms.tolist()) == [75, 75, 90, 90]
