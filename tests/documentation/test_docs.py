@@ -20,7 +20,11 @@ WITH_CODE = [
     page for page in PAGES if "```python" in page.read_text() and page.parent.name == "docs"
 ]
 PARAMETERS = sorted((PROJECT / "conf" / "base").glob("parameters*.yml"))
-EXPLAINED = [*PARAMETERS, *sorted((PROJECT / "conf" / "slurm").glob("parameters*.yml"))]
+OTHERS = ("slurm", "carbon_*", "wmote2_*")
+EXPLAINED = [
+    *PARAMETERS,
+    *(p for e in OTHERS for p in sorted((PROJECT / "conf").glob(f"{e}/param*"))),
+]
 
 # keys that one comment explains together with the key before
 EXPLAINED_TOGETHER = {

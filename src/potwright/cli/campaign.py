@@ -10,6 +10,7 @@ from kedro.framework.startup import ProjectMetadata
 
 from potwright.cli.labels import labels, relabel
 from potwright.cli.readable import readable
+from potwright.cli.relax import relax
 
 
 @click.group()
@@ -214,3 +215,4 @@ def campaign_iterate(
 
 campaign.add_command(labels)
 campaign.add_command(relabel)
+campaign.add_command(relax)
