@@ -72,15 +72,7 @@ def augmented(project) -> PESData:
     return project.structures(name, project.versions(name)[-1])
 
 
-@pytest.mark.parametrize(
-    ("executor", "command"),
-    [
-        ({"type": "local", "workers": 2}, ("campaign", "run", "--max-iterations", "1")),
-        ({"type": "dask", "workers": 2}, ("run", "--pipelines", "augmentation,labelling")),
-    ],
-    ids=["local", "dask"],
-)
-def test_failing_labels_and_dying_workers_cost_no_other_label(project, executor, command):
+def test_failing_labels_and_dying_workers_cost_no_other_label(project):
     path = project.folder / "src" / "faulty.py"
     path.write_text(FAULTY)
     spec = importlib.util.spec_from_file_location("faulty", path)
@@ -89,10 +81,13 @@ def test_failing_labels_and_dying_workers_cost_no_other_label(project, executor,
     project.configure(
         {
             "augmentation": {"copies": 30},
-            "labelling": {"engine": {"calculator": "faulty.FaultyEMT"}, "executor": executor},
+            "labelling": {
+                "engine": {"calculator": "faulty.FaultyEMT"},
+                "executor": {"type": "local", "workers": 2},
+            },
         }
     )
-    project.succeed(*command)
+    project.succeed("campaign", "run", "--max-iterations", "1")
 
     structures = augmented(project)
     fates = {

@@ -41,7 +41,7 @@ def import_what_commands_need() -> None:
     register_pipelines()
     maces_parser()
     with quiet_import():
-        import_module("torch")
+        import_module("mace.cli.run_train")  # and torch
 
 
 def remember_yaml() -> None:
@@ -96,7 +96,9 @@ def carry_out(arguments: list[str], folder: str, environment: dict[str, str], ou
 
 
 if __name__ == "__main__":
+    at_first = dict(os.environ)
     import_what_commands_need()
+    set_by_imports = {k: v for k, v in os.environ.items() if at_first.get(k) != v}
     remember_yaml()
     gc.collect()
     gc.freeze()  # a collection in a fork would touch, and so copy, all of the memory
@@ -106,5 +108,6 @@ if __name__ == "__main__":
             ended, status = os.waitpid(order["poll"], os.WNOHANG)
             answer = os.waitstatus_to_exitcode(status) if ended else None
         elif not (answer := os.fork()):
+            order["start"]["environment"] |= set_by_imports
             carry_out(**order["start"])
         print(json.dumps(answer), flush=True)

@@ -53,7 +53,7 @@ evaluation:
   audit: {minimum: 2}
   executor: {type: serial}
 reporting:
-  sorep_map: {max_structures: 6, executor: {type: serial}}
+  sorep_map: {enabled: false}
 """
 
 
