@@ -28,9 +28,12 @@ from typing import Any
 import pandas as pd
 import yaml
 from foundations import foundation_model, tersoff
-from omegaconf import OmegaConf
 
+from potwright import settings
+from potwright.configuration import ConfigLoader
+from potwright.files import complete_or_absent
 from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.run_records import all_records, runs_folder
 
 PROJECT = Path(__file__).parents[1]
 COPIED = ("conf", "pyproject.toml", ".telemetry", "data/01_raw")
@@ -86,42 +89,52 @@ def prepare(folder: Path) -> None:
 def configure(folder: Path, arm: str, steps: int) -> None:
     """The demo's settings, with this arm's training and a campaign of its own."""
     own = folder / "conf" / arm
-    path = own / "parameters_training.yml"
-    if own.exists() and arm in path.read_text().splitlines()[0]:
+    if own.exists():
         return
-    shutil.copytree(folder / "conf" / "demo", own, dirs_exist_ok=True)
-    (own / "globals.yml").write_text(f"campaign: {arm}\n")
-    given = yaml.safe_load(path.read_text())
+    name = "parameters_training.yml"
+    given = yaml.safe_load((folder / "conf" / "demo" / name).read_text())
     training = given["training"]
     if arm in TRAINERS:
         training["trainer"] = dict(TRAINERS[arm])
     training["trainer"]["optimiser_steps"] = steps
     if arm == "fine_tuned":
-        base = yaml.safe_load((folder / "conf" / "base" / path.name).read_text())
-        whole = OmegaConf.to_container(OmegaConf.merge(base["training"], training))
-        model = foundation(folder, whole)
-        training["start"] = {"type": "foundation", "model": str(model)}
+        training["start"] = {"type": "foundation", "model": str(foundation(folder, steps))}
         training["trainer"]["settings"]["lr"] = FINE_TUNED_LR
-    path.write_text(f"# {arm}: complete\n{yaml.safe_dump(given)}")
+    with complete_or_absent(own) as temporary:
+        shutil.copytree(folder / "conf" / "demo", temporary)
+        (temporary / "globals.yml").write_text(f"campaign: {arm}\n")
+        (temporary / name).write_text(yaml.safe_dump(given))
 
 
-def foundation(folder: Path, training: dict[str, Any]) -> Path:
+def foundation(folder: Path, steps: int) -> Path:
     """The demo's network, trained on Tersoff's carbon."""
     labelled = tersoff(80, seed=1)
     split = ["validation" if i % 5 == 4 else "training" for i in range(len(labelled))]
-    parameters = TrainingParameters.model_validate(training | {"members": 2})
+    conf = ConfigLoader(str(folder / "conf"), env="demo", **settings.CONFIG_LOADER_ARGS)
+    training = conf["parameters"]["training"] | {"members": 2}
+    training["trainer"]["optimiser_steps"] = steps
+    parameters = TrainingParameters.model_validate(training)
     return foundation_model(folder, labelled.replace(split=split), parameters)
 
 
 def run(folder: Path, arm: str, iterations: int) -> None:
-    """The campaign, and what it says of itself."""
+    """The campaign up to so many iterations, and what it says of itself."""
+    left = iterations - len(completed(folder, arm))
+    if left < 1:
+        return
     command = [sys.executable, "-m", "kedro", "campaign", "run", "--env", arm]
-    command += ["--max-iterations", str(iterations)]
+    command += ["--max-iterations", str(left)]
     started = time.perf_counter()
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     print(f"\n== {arm}: exit {done.returncode}, {time.perf_counter() - started:.0f} s")
     said = done.stdout if done.returncode == 0 else done.stdout[-4000:] + done.stderr[-4000:]
     print(said[said.find("Campaign ") :], flush=True)
+
+
+def completed(folder: Path, arm: str) -> list[dict[str, Any]]:
+    """Records of the iterations that are done."""
+    records = all_records(runs_folder(folder, arm))
+    return [one for one in records if "iteration" in one and one["status"] == "completed"]
 
 
 def table_of(folder: Path, arms: list[str]) -> pd.DataFrame:

@@ -198,6 +198,11 @@ class Command:
             time.sleep(0.01)
         return self.status
 
+    def kill(self, only_parent: bool = False) -> None:
+        """Kill it and its children, or only itself; all of them have ended then."""
+        (os.kill if only_parent else os.killpg)(self.pid, signal.SIGKILL)
+        self.wait(60, whole_group=True)
+
     def _group_lives(self) -> bool:
         try:
             os.killpg(self.pid, 0)
@@ -249,8 +254,7 @@ class Project:
             assert command.poll() is None, command.output
             assert time.monotonic() < deadline, "what the test waits for never happened"
             time.sleep(0.01)
-        (os.kill if only_parent else os.killpg)(command.pid, signal.SIGKILL)
-        command.wait(60, whole_group=True)
+        command.kill(only_parent)
 
     def configure(self, changes: dict[str, Any], name: str = "parameters") -> None:
         """Change the environment's parameters (or another file), key by key."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 
 import numpy as np
 import pandas as pd
@@ -211,7 +209,7 @@ def test_a_second_process_on_the_same_campaign_is_refused(finished_copy):
             assert first.poll() is None, first.output
         status, output = finished_copy.kedro("campaign", "run")
     finally:
-        os.killpg(first.pid, signal.SIGKILL)
+        first.kill()
     assert status == 1
     assert "campaign 'tiny' is being run by another process" in output
     assert "Traceback" not in output
