@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,9 @@ class Campaign:
         """The folder of its run records."""
         return runs_folder(self.project, self.name)
 
-    @property
+    @cached_property
     def _config(self) -> ConfigLoader:
+        """Read once: packing a campaign asks for the catalog a hundred times."""
         return ConfigLoader(
             conf_source=str(self.project / settings.CONF_SOURCE),
             env=self.env,
@@ -277,7 +279,7 @@ class Campaign:
         made = set().union(*(pipelines[name].all_outputs() for name in STAGES))
         inputs = set().union(*(pipelines[name].inputs() for name in stages)) - outputs
         pinned = {}
-        for name, entry in self._config["catalog"].items():
+        for name, entry in self.catalog.items():
             if not isinstance(entry, dict) or not entry.get("versioned"):
                 continue
             if name in outputs:

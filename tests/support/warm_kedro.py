@@ -1,9 +1,9 @@
 """Imports once what commands need, then forks a process for each command that it is given.
 
-Each line of standard input is an order in JSON. ``start`` has a command: its arguments, the
-project's folder, environment variables, and the file for its output; the answer is the number of
-its process. ``poll`` has such a number; the answer is the exit status, −9 if it was killed, or null
-while it runs.
+Each line of standard input is an order in JSON. ``start`` has a command's arguments, or the code of
+a program, with the project's folder, environment variables, and the file for the output; the answer
+is the number of its process. ``poll`` has such a number; the answer is the exit status, −9 if it
+was killed, or null while it runs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import json
 import os
 import pickle
 import sys
+import traceback
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -79,8 +81,27 @@ def be_kedro(arguments: list[str]) -> None:
     sys.exit(0)
 
 
-def carry_out(arguments: list[str], folder: str, environment: dict[str, str], output: str) -> None:
-    """Be the command, as the head of a process group of its own."""
+def be_program(code: str) -> None:
+    sys.path.insert(0, "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SyntaxWarning)
+        program = compile(code, "<program>", "exec")
+    try:
+        exec(program, {"__name__": "__main__"})
+        sys.exit(0)
+    except Exception:  # noqa: BLE001 - as an interpreter ends
+        traceback.print_exc()
+        sys.exit(1)
+
+
+def carry_out(
+    folder: str,
+    environment: dict[str, str],
+    output: str,
+    arguments: list[str] | None = None,
+    code: str = "",
+) -> None:
+    """Be the command or the program, as the head of a process group of its own."""
     from potwright.campaign import Campaign
 
     Campaign._run_process = fork_iteration
@@ -92,7 +113,10 @@ def carry_out(arguments: list[str], folder: str, environment: dict[str, str], ou
     nothing = os.open(os.devnull, os.O_RDONLY)
     for here, there in ((nothing, 0), (file, 1), (file, 2)):
         os.dup2(here, there)
-    be_kedro(arguments)
+    if arguments is None:
+        be_program(code)
+    else:
+        be_kedro(arguments)
 
 
 if __name__ == "__main__":
