@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from potwright.execution import LocalExecutor
+from potwright.execution import SerialExecutor
 from potwright.pipelines.labelling.parameters import LabellingParameters
 
 SOURCE = textwrap.dedent(
@@ -48,7 +48,7 @@ def counted(tmp_path, monkeypatch):
             "calculator": "counted_calculator.CountedEMT",
             "arguments": {"folder": str(tmp_path), "pause": pause},
         }
-        return LabellingParameters(engine=engine, executor=LocalExecutor(workers=2), **fields)
+        return LabellingParameters(**{"engine": engine, "executor": SerialExecutor(), **fields})
 
     def calls() -> list[str]:
         log: Path = tmp_path / "calls"

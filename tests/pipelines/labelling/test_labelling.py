@@ -332,7 +332,7 @@ nodes.compute_labels(PESData.read({data!r}), LabelStore({store!r}), parameters)
 
 def test_a_kill_in_the_middle_loses_at_most_what_was_in_flight(tmp_path, store, counted):
     parameters, calls = counted
-    slow = parameters(pause=0.1)
+    slow = parameters(pause=0.1, executor=LocalExecutor(workers=2))
     structures = copper(16)
     structures.write(tmp_path / "structures.h5")
     script = textwrap.dedent(SCRIPT).format(
