@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -30,6 +31,10 @@ from potwright.potentials.model_file import ModelFile
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shared", type=Path, default=None, help="folder of reference data")
+
+
+def pytest_configure() -> None:
+    gc.set_threshold(100_000, 50, 100)  # a thirtieth of the time of all tests
 
 
 @pytest.fixture

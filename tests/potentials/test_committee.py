@@ -119,7 +119,7 @@ def test_atoms_too_far_apart_to_interact_feel_nothing(any_committee: Committee) 
     np.testing.assert_array_equal(forces, 0)
 
 
-def test_workers_predict_what_this_process_predicts(
+def test_a_worker_predicts_what_this_process_predicts(
     committee: Committee, mixture: list[Atoms], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prediction, "ATOMS_PER_PIECE", 100)
@@ -128,7 +128,7 @@ def test_workers_predict_what_this_process_predicts(
         atoms.rattle(0.02, seed=seed)
     pes = PESData.from_atoms(copies)
     here = committee.predict(pes)
-    there = committee.predict_stored(tmp_path, [pes], LocalExecutor(workers=2))
+    there = committee.predict_stored(tmp_path, [pes], LocalExecutor(workers=1))
     np.testing.assert_array_equal(there.id, pes.id)
     np.testing.assert_array_equal(there.offsets, pes.offsets)
     for name in ("energy", "forces", "stress"):

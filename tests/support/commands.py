@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 SECONDS = 900  # patience with one command on a busy machine
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
@@ -73,21 +76,23 @@ class Command:
 
 
 class WarmKedro:
-    """A process that forks one for each command, see ``warm_kedro.py``."""
+    """The process that forks one for each command, see ``warm_kedro.py``.
 
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("warm_kedro.py"))],
-            env={**os.environ, **ENVIRONMENT},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    All processes of a test run share it. The first that needs it starts it; it ends when nobody is
+    connected any more.
+    """
+
+    def __init__(self) -> None:
+        run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+        place = Path(tempfile.gettempdir()) / f"warm-kedro-{run}"
+        self._folder = tempfile.TemporaryDirectory()
+        with FileLock(f"{place}.lock"):
+            self._connection = _connected(place) or _started(place)
+        self._answers = self._connection.makefile()
 
     def start(self, project: Path, what: dict[str, Any]) -> Command:
         """Start a command or a program in a project."""
-        number, output = tempfile.mkstemp(dir=self._folder)
+        number, output = tempfile.mkstemp(dir=self._folder.name)
         os.close(number)
         order = {
             **what,
@@ -99,11 +104,35 @@ class WarmKedro:
 
     def answer(self, order: dict[str, Any]) -> Any:
         """What the process answers."""
-        print(json.dumps(order), file=self._process.stdin, flush=True)
-        return json.loads(self._process.stdout.readline())
+        self._connection.sendall(json.dumps(order).encode() + b"\n")
+        return json.loads(self._answers.readline())
+
+
+def _connected(place: Path) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(place))
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return connection
+
+
+def _started(place: Path) -> socket.socket:
+    place.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("warm_kedro.py")), str(place)],
+        env={**os.environ, **ENVIRONMENT},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + SECONDS
+    while (connection := _connected(place)) is None:
+        assert process.poll() is None and time.monotonic() < deadline, "no warm process"
+        time.sleep(0.05)
+    return connection
 
 
 @lru_cache
 def _warm_kedro() -> WarmKedro:
-    """The one of this process; it ends with it."""
-    return WarmKedro(Path(tempfile.mkdtemp()))
+    return WarmKedro()

@@ -1,9 +1,10 @@
 """Imports once what commands need, then forks a process for each command that it is given.
 
-Each line of standard input is an order in JSON. ``start`` has a command's arguments, or the code of
-a program, with the project's folder, environment variables, and the file for the output; the answer
-is the number of its process. ``poll`` has such a number; the answer is the exit status, −9 if it
-was killed, or null while it runs.
+It listens at the socket that it is given, until nobody is connected any more. Each line there is an
+order in JSON. ``start`` has a command's arguments, or the code of a program, with the project's
+folder, environment variables, and the file for the output; the answer is the number of its process.
+``poll`` has such a number; the answer is the exit status, −9 if it was killed, or null while it
+runs.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import gc
 import json
 import os
 import pickle
+import selectors
+import socket
 import sys
 import traceback
 import warnings
@@ -119,19 +122,52 @@ def carry_out(
         be_kedro(arguments)
 
 
+class Server:
+    """Answers whoever is connected."""
+
+    def __init__(self, place: str, set_by_imports: dict[str, str]):
+        self.set_by_imports = set_by_imports
+        self.selector = selectors.DefaultSelector()
+        self.door = socket.socket(socket.AF_UNIX)
+        self.door.bind(place)
+        self.door.listen()
+        self.selector.register(self.door, selectors.EVENT_READ)
+
+    def serve(self) -> None:
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.door:
+                    connection, _ = self.door.accept()
+                    lines = connection.makefile("rw")
+                    self.selector.register(connection, selectors.EVENT_READ, lines)
+                elif line := key.data.readline():
+                    print(json.dumps(self.answer(json.loads(line))), file=key.data, flush=True)
+                else:
+                    self.selector.unregister(key.fileobj)
+                    if len(self.selector.get_map()) == 1:
+                        return
+
+    def answer(self, order: dict[str, Any]) -> int | None:
+        if "poll" in order:
+            ended, status = os.waitpid(order["poll"], os.WNOHANG)
+            return os.waitstatus_to_exitcode(status) if ended else None
+        child = os.fork()
+        if not child:
+            self.selector.close()
+            self.door.close()
+            order["start"]["environment"] |= self.set_by_imports
+            carry_out(**order["start"])
+        return child
+
+
 if __name__ == "__main__":
     at_first = dict(os.environ)
     import_what_commands_need()
     set_by_imports = {k: v for k, v in os.environ.items() if at_first.get(k) != v}
     remember_yaml()
     gc.collect()
+    gc.set_threshold(100_000, 50, 100)
     gc.freeze()  # a collection in a fork would touch, and so copy, all of the memory
-    for line in sys.stdin:
-        order = json.loads(line)
-        if "poll" in order:
-            ended, status = os.waitpid(order["poll"], os.WNOHANG)
-            answer = os.waitstatus_to_exitcode(status) if ended else None
-        elif not (answer := os.fork()):
-            order["start"]["environment"] |= set_by_imports
-            carry_out(**order["start"])
-        print(json.dumps(answer), flush=True)
+    Server(sys.argv[1], set_by_imports).serve()
+    for path in (sys.argv[1], f"{sys.argv[1]}.lock"):
+        Path(path).unlink()
