@@ -226,9 +226,14 @@ def parallel(given: Case, count: int, picoseconds: float, scratch: Path) -> None
         "them (goal: 1.8)"
     )
     for name in ENGINES:
-        seconds_of_stage(given, name, 2, 2, 0.01, scratch)  # reads the libraries from disk
-        one = seconds_of_stage(given, name, 1, count, picoseconds, scratch)
-        two = seconds_of_stage(given, name, 2, count, picoseconds, scratch)
+        # reads the libraries from disk
+        seconds_of_stage(given, name, 2, count=2, picoseconds=0.01, scratch=scratch)
+        one, two = (
+            seconds_of_stage(
+                given, name, workers, count=count, picoseconds=picoseconds, scratch=scratch
+            )
+            for workers in (1, 2)
+        )
         print(
             f"  {name:8} one core {one:.1f} s, two cores {two:.1f} s, start of workers included: "
             f"{one / two:.2f} times the rate"
@@ -236,7 +241,7 @@ def parallel(given: Case, count: int, picoseconds: float, scratch: Path) -> None
 
 
 def seconds_of_stage(
-    given: Case, engine: str, workers: int, count: int, picoseconds: float, scratch: Path
+    given: Case, engine: str, workers: int, *, count: int, picoseconds: float, scratch: Path
 ) -> float:
     parameters = ExplorationParameters(
         duration_ps=picoseconds,
