@@ -168,14 +168,17 @@ def job_at_work(folder: Path) -> str | None:
 def test_tasks_of_a_cancelled_job_are_done_by_another_and_do_not_suffer(slurm, tmp_path, caplog):
     before = jobs(slurm, "all")
     outcomes = run_tasks(
-        take, tasks(tmp_path, *[1.0] * 14), SlurmExecutor(**slurm), description="test"
+        take, tasks(tmp_path, *[2.5] * 10), SlurmExecutor(**slurm), description="test"
     )
-    names = [next(outcomes).value for _ in range(4)]
-    while not (cancelled := job_at_work(tmp_path)):
-        names.append(next(outcomes).value)  # tasks begin when somebody asks
+    names = [next(outcomes).value for _ in range(3)]
+    cancelled = None
+    while not cancelled:
+        names.append(next(outcomes).value)
+        time.sleep(0.5)  # others begin now, if they have not before
+        cancelled = job_at_work(tmp_path)
     subprocess.run(["scancel", cancelled], check=True)
     names += [outcome.value for outcome in outcomes]
-    assert sorted(names) == sorted(f"task-{i}" for i in range(14))
+    assert sorted(names) == sorted(f"task-{i}" for i in range(10))
     logs = [(tmp_path / name).read_text().split() for name in names]
     assert all(log.count("done") == 1 for log in logs)
     (twice,) = [log for log in logs if len(log) > 2]
