@@ -57,27 +57,21 @@ def story(make, tmp_path_factory) -> Story:
     killed_before, copy = kill_before_every_node(project, folder)
     calculations = project.calculations
 
-    def in_a_process(stage):
-        stages = ("labelling", "training", "exploration")
-        project.configure({s: {"executor": A_PROCESS if s == stage else SERIAL} for s in stages})
-
-    in_a_process("labelling")
     project.kill_when(lambda: project.calculations >= calculations + 2, *RUN)
     project.open_everything()
 
-    in_a_process("training")
+    project.configure({"training": {"executor": A_PROCESS}})
     members = len(project.members())
     project.kill_when(lambda: len(project.members()) > members, *RUN, only_parent=True)
     project.open_everything()
     members_at_kill = project.members()
 
-    in_a_process("exploration")
+    project.configure({"training": {"executor": SERIAL}})
     trajectories = len(project.trajectories())
     project.kill_when(lambda: len(project.trajectories()) > trajectories, *RUN)
     project.open_everything()
     trajectories_at_kill = project.trajectories()
 
-    in_a_process("no stage")
     project.succeed(*RUN)
     return Story(project, killed_before, copy, calculations, members_at_kill, trajectories_at_kill)
 

@@ -129,3 +129,35 @@ def test_what_is_declared_is_part_of_the_level_of_theory():
     declared = by_path("ase.calculators.emt.EMT", declared={"vasp": "6.4.3"})
     assert plain.level_of_theory().hash != declared.level_of_theory().hash
     assert "declared" not in plain.level_of_theory().settings
+
+
+ZERO = """
+from ase.calculators.emt import EMT
+
+class Mine(EMT):
+    pass
+"""
+
+
+def test_the_version_is_that_of_the_package_whatever_its_name(tmp_path, monkeypatch):
+    """pip calls some packages otherwise than Python does: scikit-learn is sklearn."""
+    installed = tmp_path / "site-packages"
+    information = installed / "Zero_Potential-2.1.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Name: zero-potential\nVersion: 2.1\n")
+    (information / "top_level.txt").write_text("zeropotential\n")
+    (installed / "zeropotential.py").write_text(ZERO)
+    monkeypatch.syspath_prepend(installed)
+    level = by_path("zeropotential.Mine").level_of_theory()
+    assert level.exact_version == "2.1"
+
+
+def test_the_version_of_a_loose_module_is_its_source(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, source in (("loose_one", ZERO), ("loose_same", ZERO), ("loose_other", ZERO + "#\n")):
+        (tmp_path / f"{name}.py").write_text(source)
+    one, same, other = (
+        by_path(f"loose_{name}.Mine").level_of_theory().exact_version
+        for name in ("one", "same", "other")
+    )
+    assert one.startswith("source-") and one == same != other

@@ -25,6 +25,7 @@ from potwright.parameters import Parameters
 from potwright.quantum.level_of_theory import LevelOfTheory
 
 WRITES_FILES = (FileIOCalculator, GenericFileIOCalculator)
+INSTALLED = {"site-packages", "dist-packages"}  # folders of what pip and Debian install
 
 
 class ASEEngine(Parameters):
@@ -161,15 +162,15 @@ def _class_at(path: str) -> type[Calculator]:
 @lru_cache
 def _version_of(path: str) -> str:
     """Version of the package that holds a class; for a loose module, a hash of its source."""
-    module_name = path.rpartition(".")[0]
-    package = module_name.partition(".")[0]
+    package = path.partition(".")[0]
     try:
         return version(package)
     except PackageNotFoundError:
-        distributions = packages_distributions().get(package)
-    if distributions:
-        return version(distributions[0])
-    source = inspect.getsourcefile(_class_at(path))
+        source = inspect.getsourcefile(_class_at(path))
+    if not source or INSTALLED & set(Path(source).parts):  # a package may have another name
+        distributions = packages_distributions().get(package)  # 0.3 s
+        if distributions:
+            return version(distributions[0])
     return f"source-{_checksum(Path(source))}" if source else "unknown"
 
 
