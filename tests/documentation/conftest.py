@@ -95,9 +95,12 @@ class Copy:
     folder: Path
 
     def shell(self, command: str, timeout: float = 400) -> str:
-        """What a command line prints, carried out as in a terminal; it must succeed."""
+        """What a command line prints; it must succeed.
+
+        A command of Kedro's alone is forked from the warm process, others go through a shell.
+        """
         words = shlex.split(command)
-        if words[0] == "kedro" and "$" not in command:  # no work for a shell
+        if words[0] == "kedro" and "$" not in command:
             return _output(start_kedro(self.folder, *words[1:]), command)
         line = f"source .venv/bin/activate && {command}"
         done = subprocess.run(
