@@ -287,7 +287,7 @@ def main() -> None:
         if "speed" in given.what:
             speed(chosen)
         if "parallel" in given.what:
-            parallel(chosen, given.trajectories, scratch)
+            parallel(chosen, given.trajectories, given.trajectory_picoseconds, scratch)
 
 
 if __name__ == "__main__":

@@ -135,7 +135,17 @@ class Trained:
 class Bench:
     """One pool and one way of training; everything that it does is in its folder."""
 
-    def __init__(self, data: PESData, name: str, cache: Path, steps: int, settings: dict[str, Any]):
+    def __init__(
+        self,
+        data: PESData,
+        name: str,
+        cache: Path,
+        steps: int,
+        settings: dict[str, Any],
+        *,
+        members_at_a_time: int = 1,
+        device: str = "cpu",
+    ):
         # iteration 1: the reference energies are fitted to all that is bought
         self.data = data.replace(iteration=1)
         self.training = TrainingParameters.model_validate(
@@ -147,8 +157,8 @@ class Bench:
                     "learning_rate_decay": DECAY,
                     "settings": settings,
                 },
-                "executor": {"type": "local", "workers": 1},
-                "device": "cpu",
+                "executor": {"type": "local", "workers": members_at_a_time},
+                "device": device,
             }
         )
         # only what decides the result: keys that later releases add do not change the place
@@ -413,6 +423,8 @@ def command_line(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--steps", type=int, default=1000, help="optimiser steps of each member")
     parser.add_argument("--cutoff", type=float, default=MODEL["r_max"], help="of the model, Å")
+    parser.add_argument("--members-at-a-time", type=int, default=1, help="of each committee")
+    parser.add_argument("--device", default="cpu", help="where members are trained")
     return parser
 
 
@@ -420,7 +432,15 @@ def bench_of(given: argparse.Namespace) -> Bench:
     """The bench of a command line."""
     data = read_pool(given.pool)
     settings = MODEL | {"r_max": given.cutoff}
-    return Bench(data, given.name or given.pool[0].stem, given.cache, given.steps, settings)
+    return Bench(
+        data,
+        given.name or given.pool[0].stem,
+        given.cache,
+        given.steps,
+        settings,
+        members_at_a_time=given.members_at_a_time,
+        device=given.device,
+    )
 
 
 def main() -> None:

@@ -110,6 +110,14 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def gpu() -> str:
+    """The first GPU. Without one, tests that need it are skipped."""
+    import torch
+
+    return "cuda:0" if torch.cuda.is_available() else pytest.skip("needs a GPU")
+
+
+@pytest.fixture(scope="session")
 def untrained_mace() -> Callable[..., ModelFile]:
     """Writes a small MACE model with random weights: a smooth surface, whatever its shape."""
 

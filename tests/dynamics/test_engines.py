@@ -445,3 +445,17 @@ def test_averages_of_both_engines_agree_and_meet_their_targets():
     for temperature, pressure in zip(temperatures, pressures, strict=True):
         assert abs(temperature.mean() - 300) < 3 * block_error(temperature)
         assert abs(pressure.mean() - 30) < 3 * block_error(pressure) + few_kt_over_v
+
+
+@every_engine
+def test_a_gpu_moves_atoms_as_the_processor_does(engine, gpu, untrained_committee):
+    member = untrained_committee.members[0]
+    ends = [
+        engine()
+        .run_trajectory(
+            copper(1), member, Conditions(300), Schedule(1, 20, 10), seed=3, device=device
+        )
+        .frames.positions
+        for device in ("cpu", gpu)
+    ]
+    np.testing.assert_allclose(ends[1], ends[0], atol=1e-6)

@@ -27,6 +27,16 @@ def resolve_device(device: str = "auto", index: int = 0) -> str:
     return device
 
 
+def choose(device: str) -> str:
+    """What a program is told that takes no number of a GPU: ``cuda``, which is now this one."""
+    import torch
+
+    kind, _, number = device.partition(":")
+    if kind == "cuda" and number:
+        torch.cuda.set_device(int(number))
+    return kind
+
+
 def compiled_as_it_is(device: str) -> AbstractContextManager[None]:
     """Run TorchScript as it was compiled, on a processor.
 

@@ -34,7 +34,7 @@ def run(trainer: MACETrainer, task: MemberTask, folder: Path) -> None:
         If MACE gave up.
     """
     from potwright.pipelines.training.mace.start import prepare_start
-    from potwright.potentials.devices import resolve_device
+    from potwright.potentials.devices import choose, resolve_device
     from potwright.potentials.mace import quiet_import
 
     with quiet_import():
@@ -46,11 +46,10 @@ def run(trainer: MACETrainer, task: MemberTask, folder: Path) -> None:
         prepare_start(task, folder / START)
         _write_replay(task, folder)
     resumes = checkpoints.prepare(folder)
-    device = resolve_device(task.device, task.member)
-    command = arguments({"device": device.split(":")[0], **options(trainer, task)})
+    device = choose(resolve_device(task.device, task.member))
+    command = arguments({"device": device, **options(trainer, task)})
     command += ["--restart_latest"] if resumes else []
     (folder / "command.txt").write_text("mace_run_train " + " ".join(command) + "\n")
-    _choose_gpu(device)
     with own_output(folder / OUTPUT), chdir(folder):
         try:
             run_train(maces_parser().parse_args(command))
@@ -179,14 +178,6 @@ def own_output(path: Path) -> Iterator[None]:
                 handler.close()
             root.handlers, root.level = handlers, level
             torch.set_default_dtype(dtype)
-
-
-def _choose_gpu(device: str) -> None:
-    """Make this GPU the one that ``cuda`` means: MACE takes no number."""
-    import torch
-
-    if device.startswith("cuda:"):
-        torch.cuda.set_device(device)
 
 
 def tail(folder: Path, lines: int = 8) -> str:

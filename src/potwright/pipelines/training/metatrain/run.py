@@ -61,7 +61,7 @@ def schedule(trainer: MetatrainTrainer, structures: int) -> tuple[int, int]:
 
 def options(trainer: MetatrainTrainer, task: MemberTask) -> dict[str, Any]:
     """What ``mtt train`` is told, as its YAML file has it."""
-    from potwright.potentials.devices import resolve_device
+    from potwright.potentials.devices import choose, resolve_device
 
     epochs, batch = schedule(trainer, len(task.training))
     training: dict[str, Any] = {
@@ -85,7 +85,7 @@ def options(trainer: MetatrainTrainer, task: MemberTask) -> dict[str, Any]:
         del architecture["model"]
     with_stress = trainer.stress and bool(np.isfinite(task.training.stress).any())
     return {
-        "device": resolve_device(task.device, task.member).split(":")[0],
+        "device": choose(resolve_device(task.device, task.member)),
         "base_precision": trainer.base_precision,
         "seed": task.seed,
         "final_eval": False,
