@@ -14,7 +14,7 @@ exchangeable with what is tested). All seeds together, for each property and met
 
 The bootstrap draws whole groups.
 
-Run: python benchmarks/calibration.py --pool FILE … [--quick] [--cache DIR] [--seeds 1 2 3 4 5]
+Run: python benchmarks/calibration.py --pool FILE … [--cache DIR] [--seeds 1 2 3 4 5]
 """
 
 from __future__ import annotations

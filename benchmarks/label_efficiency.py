@@ -86,7 +86,7 @@ MODEL: dict[str, Any] = {
     "ema_decay": 0.99,
     "default_dtype": "float32",
 }
-QUICK_RULES = ("random_control", "random", "proportional")
+QUICK_RULES = ("random", "proportional")
 MILLI = {
     "energy": "energy_mev_per_atom",
     "forces": "forces_mev_per_angstrom",

@@ -169,6 +169,49 @@ def test_trajectories_together_are_kept_one_by_one(committee, tmp_path):
     assert report.completed.all() and len(list((tmp_path / "together").iterdir())) == 3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["local", "dask", "slurm"])
+def test_wherever_trajectories_run_they_are_the_same(request, committee, tmp_path, kind):
+    executor = request.getfixturevalue("slurm") if kind == "slurm" else {"type": kind, "workers": 2}
+    _, here, _ = explore(committee, tmp_path / "here")
+    _, there, report = explore(committee, tmp_path / kind, parameters(executor=executor))
+    assert there.id.tolist() == here.id.tolist() and report.completed.all()
+    np.testing.assert_allclose(there.positions, here.positions, atol=1e-7)
+    assert committee.members[0].runs == 6
+
+
+SPRING = """
+colvar {
+  name length
+  distance {
+    group1 { atomNumbers 1 }
+    group2 { atomNumbers 2 }
+  }
+}
+harmonic {
+  colvars length
+  centers 3.0
+  forceConstant 20
+}
+"""
+
+
+def test_forces_on_collective_variables_pull_a_bond_of_the_cluster(committee, tmp_path):
+    def bond(name, **given):
+        fixed = {
+            "engine": {"type": "lammps", "ensemble": "nvt"},
+            "design": GridDesign(temperatures_kelvin=(300,)),
+            "duration_ps": 0.1,
+        }
+        _, frames, report = explore(committee, tmp_path / name, parameters(**fixed, **given))
+        assert report.completed.all()
+        clusters = frames[~frames.pbc.any(axis=1)].to_atoms()
+        return np.mean([atoms.get_distance(0, 1) for atoms in clusters])
+
+    assert bond("plain") < 2.4
+    assert bond("held", metadynamics={"enabled": True, "colvars": SPRING}) > 2.8
+
+
 def test_without_any_frame_the_result_is_empty_and_the_report_says_why(committee, tmp_path):
     given = parameters(watch={"min_covalent_ratio": 2.0})
     _, frames, report = explore(committee, tmp_path / "work", given)
