@@ -72,7 +72,7 @@ TRAINERS: dict[str, dict[str, Any]] = {
 
 
 ARMS = ("mace", *TRAINERS, "fine_tuned")
-FINE_TUNED_LR = 0.005
+FINE_TUNED_LR = 0.02
 
 
 def prepare(folder: Path) -> None:
