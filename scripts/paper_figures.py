@@ -44,6 +44,7 @@ def curve(reports: Path, title: str) -> dict[str, Any]:
 
 
 def main() -> None:
+    """Write them."""
     campaign, *names = sys.argv[1:]
     reports = PROJECT / "data" / "08_reporting" / campaign
     folder = PROJECT / "docs" / "images" / campaign
