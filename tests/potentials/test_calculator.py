@@ -142,7 +142,7 @@ def test_stress_times_thickness_of_a_sheet_does_not_depend_on_the_vacuum(
 def test_a_sheet_without_vacuum_is_refused(committee: Committee) -> None:
     sheet = Atoms("CuAu", positions=[[0, 0, 0], [1.3, 1.5, 0]], cell=[3, 3, 0], pbc=(1, 1, 0))
     sheet.calc = committee.calculator(calibration={})
-    with pytest.raises(InputError, match=r"CuAu: .* without others; give it vacuum"):
+    with pytest.raises(InputError, match=r"AuCu: .* without others; give it vacuum"):
         sheet.get_potential_energy()
     sheet.center(vacuum=7.5, axis=2)
     assert np.isfinite(sheet.get_potential_energy())
