@@ -146,11 +146,14 @@ def _grid(values: np.ndarray) -> np.ndarray | None:
 
 
 def _choices(members: int, size: int) -> list[tuple[int, ...]]:
-    """All committees of this size, or as many different ones at random as are looked at."""
+    """All committees of this size; of many, some in which members are about equally often."""
     if comb(members, size) <= CHOICES:
         return list(combinations(range(members), size))
     draw = np.random.default_rng((members, size))
-    found: set[tuple[int, ...]] = set()
+    found: dict[tuple[int, ...], None] = {}  # in the order in which they came
     while len(found) < CHOICES:
-        found.add(tuple(sorted(draw.choice(members, size, replace=False).tolist())))
-    return sorted(found)
+        order = draw.permutation(members)
+        for start in range(0, members, size):
+            part = np.take(order, range(start, start + size), mode="wrap")
+            found[tuple(sorted(part.tolist()))] = None
+    return list(found)[:CHOICES]
