@@ -17,6 +17,7 @@ class KilledAt:
     """A watch that does at a step what a kill does; it remembers the steps that it has seen."""
 
     Killed: ClassVar[type[Exception]] = Killed
+    is_costly: ClassVar[bool] = False
 
     step: int
     seen: list[int] = field(default_factory=list)

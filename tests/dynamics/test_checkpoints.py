@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -35,6 +35,7 @@ class EMTPotential:
 class RemarkOnce:
     """Finds something worth keeping in each state from a step on."""
 
+    is_costly: ClassVar[bool] = False
     since: int
     every: int = 1
 

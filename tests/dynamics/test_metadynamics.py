@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -101,6 +101,7 @@ class Killed(Exception):
 
 @dataclass(frozen=True)
 class Kill:
+    is_costly: ClassVar[bool] = False
     at: int
     every: int = 1
 

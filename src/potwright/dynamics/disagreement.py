@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -41,6 +41,7 @@ class Disagreement:
         Where the members run.
     """
 
+    is_costly: ClassVar[bool] = True
     committee: Disagreeing
     ceilings: Mapping[str, float]
     every: int = 50

@@ -235,23 +235,22 @@ class _Run:
                 break
             step += 1
             remark = item if isinstance(item, str) else ""
-            if resumed and step == recording.step:
-                recording.remember(self.atoms, self._measure())
-            elif end_reason := self._look(step, remark):
+            has_been_seen = resumed and step == recording.step
+            if not has_been_seen and (end_reason := self._look(step, remark)):
                 return end_reason
             if ramp:
                 self.motion.aim(recording.conditions.at(schedule.progress(step + 1)))
         if step < schedule.steps:  # only a relaxation ends early, at the minimum
-            if not recording.kept_last:
-                recording.keep(self.atoms, self._measure())
+            if not recording.kept_last and (end_reason := self._look(step, last=True)):
+                return end_reason
             return minimum_reached(step)
         return COMPLETED
 
-    def _look(self, step: int, remark: str) -> str | None:
+    def _look(self, step: int, remark: str = "", *, last: bool = False) -> str | None:
         """Let everybody look at a state, and write the checkpoint."""
         try:
             end_reason = self.recording.see(
-                step, self.atoms, self._temperature(), self._measure, remark
+                step, self.atoms, self._temperature(), self._measure, remark, last=last
             )
         except ENDINGS as error:
             if step == 0:  # that is a broken set-up

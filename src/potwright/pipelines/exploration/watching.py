@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from potwright.dynamics import Complaint, Disagreement, State, Watch
 from potwright.pipelines.exploration.parameters import DisagreementParameters, WatchParameters
@@ -80,6 +80,7 @@ class StepCounter:
         How often it is written at most.
     """
 
+    is_costly: ClassVar[bool] = False
     path: Path
     seconds: float = 1.0
     every: int = 1
