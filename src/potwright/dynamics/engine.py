@@ -97,7 +97,7 @@ class Schedule:
     frame_interval_fs
         Time between frames; the start itself is not a frame.
     thermalisation_fs
-        What runs before, without frames.
+        What runs before, without frames but those that a watch, or a search, finds.
     """
 
     timestep_fs: float

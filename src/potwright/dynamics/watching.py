@@ -1,10 +1,11 @@
 """What stops a trajectory that has left physics: small objects, each with its reason.
 
 A watch looks at the state every ``every`` steps, and at every frame before it is kept; unless it is
-costly, also at what is held in reserve, which becomes a frame if all goes wrong. It answers None, or with a :class:`Complaint`. Most complaints are about structures that nobody wants: the
-trajectory ends and keeps the frames that it has. A watch may also find what everybody wants, the
-first structure that the potential does not know: then it is kept, and the trajectory ends there or
-goes on without that watch.
+costly, also at what is held in reserve, which becomes a frame if all goes wrong. It answers None,
+or with a :class:`Complaint`. Most complaints are about structures that nobody wants: the trajectory
+ends and keeps the frames that it has. A watch may also find what everybody wants, the first
+structure that the potential does not know: then it is kept, and the trajectory ends there or goes
+on without that watch.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def test_a_watch_sees_the_disagreement_that_evaluation_sees(committee):
     for name, values in spreads(committee, PESData.from_atoms([atoms])).items():
         for factor, crossed in ((0.999, True), (1.001, False)):
             watch = Disagreement(committee, {name: factor * values[0]}, device="cpu")
-            complaint = watch.complaint(State(atoms, atoms, 0, 0.0, 300.0, 300.0))
+            complaint = watch.complaint(State(atoms, atoms, 1, 1.0, 300.0, 300.0))
             assert bool(complaint) == crossed
             if complaint:
                 assert complaint.keeps_frame and complaint.reason.startswith(
@@ -73,7 +73,7 @@ def test_a_watch_sees_the_disagreement_that_evaluation_sees(committee):
 def test_a_molecule_has_no_stress_to_disagree_on(committee):
     dimer = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.3]])
     watch = Disagreement(committee, {"stress": 1e-9}, device="cpu")
-    assert watch.complaint(State(dimer, dimer, 0, 0.0, 300.0, 300.0)) is None
+    assert watch.complaint(State(dimer, dimer, 1, 1.0, 300.0, 300.0)) is None
 
 
 @pytest.mark.parametrize("stops", [True, False])
@@ -106,6 +106,24 @@ def test_the_first_structure_above_a_ceiling_is_kept(committee, stops):
     assert run.completed != stops and run.steps == (first if stops else 60)
     if stops:
         assert run.end_reason == f"{run.remarks[-1]} ({first} fs)"
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_start_above_a_ceiling_has_a_label_and_is_gone_on_from(committee, stops):
+    """What is found is the first structure after it, be it during thermalisation."""
+    watch = Disagreement(committee, {"forces": 1e-6}, every=7, stops=stops, device="cpu")
+    done = AseEngine().run_trajectory(
+        crystal(),
+        committee.members[0],
+        Conditions(300),
+        Schedule(1, 10, 5, thermalisation_fs=10),
+        seed=2,
+        watches=(watch,),
+        device="cpu",
+    )
+    assert done.times_fs.tolist() == ([7] if stops else [7, 15, 20])
+    assert done.steps == (7 if stops else 20) and done.remarks[0].startswith("disagreement: forces")
+    assert PESData.from_atoms([crystal()], labels="none").id[0] not in done.frames.id
 
 
 def test_ceilings_are_given_or_calibrated(caplog):

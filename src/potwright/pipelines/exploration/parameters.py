@@ -152,7 +152,7 @@ class ExplorationParameters(Parameters):
     frame_interval_ps
         Time between frames.
     thermalisation_ps
-        What runs before, without frames.
+        What runs before, without frames but those that disagreement, or a search, finds.
     method
         Dynamics, or a search from minimum to minimum.
     design
