@@ -258,7 +258,7 @@ class Failing(Calculator):
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
-    def __init__(self, after: int, failure: str):
+    def __init__(self, after: int, failure: str | Exception):
         super().__init__()
         self.emt, self.left, self.failure = EMT(), after, failure
 
@@ -269,8 +269,8 @@ class Failing(Calculator):
         forces = copy.get_forces()
         self.left -= 1
         if self.left < 0:
-            if self.failure == "raise":
-                raise RuntimeError("neighbour list exploded")
+            if isinstance(self.failure, Exception):
+                raise self.failure
             forces = (
                 forces * np.nan if self.failure == "nan" else forces + 50.0 * self.atoms.positions
             )
@@ -282,7 +282,7 @@ class Failing(Calculator):
 @dataclass(frozen=True)
 class FailingPotential:
     after: int
-    failure: str
+    failure: str | Exception
 
     def calculator(self, device: str = "auto") -> Any:
         return Failing(self.after, self.failure)
@@ -291,7 +291,14 @@ class FailingPotential:
 @every_engine
 @pytest.mark.parametrize(
     ("failure", "reason"),
-    [("nan", "not a number"), ("raise", "RuntimeError: neighbour list"), ("heat", "temperature")],
+    [
+        ("nan", "not a number"),
+        ("heat", "temperature"),
+        (RuntimeError("neighbour list exploded"), "calculator: RuntimeError: neighbour list"),
+        (AssertionError(), "calculator: AssertionError"),
+        (TypeError("no neighbour"), "calculator: TypeError: no neighbour"),
+        (OSError("a file is lost"), "calculator: OSError: a file"),
+    ],
 )
 def test_a_stopped_trajectory_keeps_its_sane_frames_and_says_why(engine, failure, reason):
     done = run(
@@ -315,7 +322,7 @@ def test_a_potential_that_fails_on_the_start_is_an_error(engine):
             copper(),
             Conditions(300),
             Schedule(1, 20, 5),
-            potential=FailingPotential(0, "raise"),
+            potential=FailingPotential(0, RuntimeError("neighbour list exploded")),
         )
 
 
@@ -405,7 +412,7 @@ def test_pressure_without_a_periodic_axis_is_refused_before_anything_runs():
                 Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.3]]),
                 Conditions(300),
                 Schedule(1, 20, 5),
-                potential=FailingPotential(0, "raise"),
+                potential=FailingPotential(0, RuntimeError("evaluated")),
                 ensemble="npt_isotropic",
             )
 

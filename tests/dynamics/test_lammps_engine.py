@@ -199,6 +199,26 @@ def test_a_native_template_knows_file_and_species(tmp_path):
         engine.run_trajectory(copper(), InFile(), Conditions(300), Schedule(1, 10, 5), seed=1)
 
 
+def test_members_of_one_name_are_converted_each_for_itself(tmp_path, untrained_mace):
+    import torch
+
+    template = {"pair_style": "mace", "pair_coeff": ["* * {lammps_model} {elements}"]}
+    native = LammpsEngine.model_validate({"native": template}).native
+
+    def converted(name: str, energy: float) -> str:
+        (tmp_path / name).mkdir(exist_ok=True)
+        member = untrained_mace(tmp_path / name / "member_0.model", 1, {29: energy})
+        assert native.pair_style_for([29], member) == (found := native.pair_style_for([29], member))
+        return found.coefficients[0][1].split()[0]
+
+    files = converted("a", -1.0), converted("b", -2.0), converted("a", -3.0)  # the last one anew
+    energies = [
+        float(dict(torch.jit.load(file).named_buffers())["model.atomic_energies_fn.atomic_energies"])
+        for file in files
+    ]
+    assert energies == [-1, -2, -3]
+
+
 @pytest.mark.parametrize(
     ("native", "message"),
     [

@@ -95,7 +95,7 @@ def test_frames_have_the_energy_of_the_potential_without_hills():
     assert driven.potential_energies[-1] == pytest.approx(last.get_potential_energy(), abs=1e-6)
 
 
-class Killed(Exception):
+class Killed(BaseException):
     pass
 
 

@@ -104,5 +104,7 @@ def _converted(path: Path, _: int, backend: str) -> Path:
     """The model file as LAMMPS wants it; converted once in each process."""
     from potwright.potentials.backends import backend_of
 
-    converted = backend_of(backend).for_lammps(path, Path(_folder().name))
+    # one folder each: members of several campaigns may have one name
+    folder = Path(tempfile.mkdtemp(dir=_folder().name))
+    converted = backend_of(backend).for_lammps(path, folder)
     return path if converted is None else converted
