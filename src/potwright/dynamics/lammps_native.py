@@ -53,6 +53,11 @@ class NativePotential(Parameters):
                 raise ValueError(f"pair_coeff {text!r}: begins with two atom types, such as * *")
         return self
 
+    @property
+    def name(self) -> str:
+        """The first word of the pair style."""
+        return self.pair_style.split()[0]
+
     def pair_style_for(self, species: Sequence[int], potential: Any) -> PairStyle:
         """Fill the template for atom types of these atomic numbers, driven by ``potential``.
 

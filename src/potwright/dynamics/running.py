@@ -230,7 +230,7 @@ class _Run:
         while True:
             try:
                 item = next(steps, None)
-            except Exception as error:  # noqa: BLE001 - potentials raise what they like
+            except Exception as error:  # potentials raise what they like
                 if step < 0:  # on the start itself: that is a broken set-up
                     raise
                 return recording.ended(_failure("calculator", error))
@@ -255,7 +255,7 @@ class _Run:
             end_reason = self.recording.see(
                 step, self.atoms, self._temperature(), self._measure, remark, last=last
             )
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             if step == 0:
                 raise
             return self.recording.ended(_failure("watch", error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -30,6 +29,7 @@ from potwright.errors import InputError
 from potwright.execution import ExecutorParameters, LocalExecutor
 from potwright.parameters import Parameters
 from potwright.pes import PESData
+from potwright.pipelines.exploration import fitting
 from potwright.pipelines.exploration.design import (
     DesignParameters,
     SpaceFillingDesign,
@@ -38,7 +38,6 @@ from potwright.pipelines.exploration.design import (
 from potwright.pipelines.exploration.moving import refuse_impossible
 from potwright.pipelines.exploration.starts import Listed, ids_of_listed
 
-logger = logging.getLogger(__name__)
 FS_PER_PS = 1000.0
 
 
@@ -243,9 +242,7 @@ class ExplorationParameters(Parameters):
         InputError
             Saying what is missing, and how to install it.
         """
-        self.engine.verify()
-        if self.engine.type == "ase":  # LAMMPS has dispersion of its own
-            self.dispersion.calculator()
+        self.engine.verify(self.moves(), self.dispersion)
 
     def fit_starts(self, possible: PESData) -> PESData:
         """Those of the structures that can be run in the ensemble.
@@ -260,21 +257,7 @@ class ExplorationParameters(Parameters):
         periodic = np.asarray(possible.pbc.any(axis=1))
         if not periodic.any():
             self.refuse_pressure()
-        if periodic.all() or not self.engine.ensemble.startswith("npt"):
-            return possible
-        if self.starts is not None:
-            name = self.starts[int(periodic.argmin())]
-            raise InputError(
-                f"exploration.starts: {name!r} has no periodic axis, along which the pressure of "
-                f"ensemble {self.engine.ensemble} could act; leave it out, or use auto"
-            )
-        logger.info(
-            "%d of %d structures have no periodic axis and start no trajectory in ensemble %s",
-            int((~periodic).sum()),
-            len(possible),
-            self.engine.ensemble,
-        )
-        return possible[periodic]
+        return fitting.fit(possible, self.engine, self.starts)
 
     def refuse_augmented(self, augmented: PESData) -> None:
         """Find that an augmented set cannot give the starts, before it is labelled.
@@ -282,14 +265,19 @@ class ExplorationParameters(Parameters):
         Raises
         ------
         InputError
-            If a number in ``starts`` is out of range, or a pressure is asked for where no
-            structure has a periodic axis; if dispersion has no parameters for an element.
+            If a number in ``starts`` is out of range; if what is listed there, or all that there
+            is, cannot be run in the ensemble; if a pressure is asked for where no structure has a
+            periodic axis; if dispersion has no parameters for an element.
         """
         self.dispersion.verify(augmented.species)
         numbers = [name for name in self.starts or () if isinstance(name, int)]
         ids_of_listed(numbers, augmented)
         if len(augmented) and not augmented.pbc.any():
             self.refuse_pressure()
+        if self.starts is not None:
+            fitting.refuse_listed(self.starts, augmented, self.engine)
+        else:
+            fitting.refuse_misfits(augmented, self.engine)
 
     def refuse_pressure(self) -> None:
         """Find that somebody asks for a pressure, where nothing is periodic.
