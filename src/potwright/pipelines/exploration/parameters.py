@@ -98,12 +98,14 @@ class BiasParameters(Parameters):
 
 
 class WatchParameters(Parameters):
-    """What stops a trajectory; a limit of null is not watched. Values are Potwright's own.
+    """What stops a trajectory; a limit of None is not watched. Values are Potwright's own.
+
+    Numbers that are not finite always stop it.
 
     Attributes
     ----------
     max_temperature_factor, temperature_floor_kelvin
-        The kinetic temperature may reach factor × target + floor.
+        The kinetic temperature may reach factor × target + floor; without factor it is not watched.
     min_covalent_ratio
         Closest pair, over the sum of its covalent radii.
     min_volume_ratio, max_volume_ratio
@@ -117,8 +119,8 @@ class WatchParameters(Parameters):
     max_temperature_factor: float | None = Field(default=5.0, gt=0)
     temperature_floor_kelvin: float = Field(default=10_000.0, ge=0)
     min_covalent_ratio: float | None = Field(default=0.45, gt=0)
-    min_volume_ratio: float = Field(default=0.3, ge=0)
-    max_volume_ratio: float = Field(default=5.0, gt=1)
+    min_volume_ratio: float | None = Field(default=0.3, ge=0, lt=1)
+    max_volume_ratio: float | None = Field(default=5.0, gt=1)
     max_neighbour_ratio: float | None = Field(default=3.0, gt=1)
     disagreement: DisagreementParameters = DisagreementParameters()
 
@@ -127,7 +129,9 @@ class WatchParameters(Parameters):
         watches: list[Watch] = [FiniteNumbers()]
         if self.max_temperature_factor is not None:
             watches.append(Temperature(self.max_temperature_factor, self.temperature_floor_kelvin))
-        watches.append(Volume(self.min_volume_ratio, self.max_volume_ratio))
+        if (self.min_volume_ratio, self.max_volume_ratio) != (None, None):
+            largest = np.inf if self.max_volume_ratio is None else self.max_volume_ratio
+            watches.append(Volume(self.min_volume_ratio or 0.0, largest))
         if self.min_covalent_ratio is not None:
             watches.append(Collision(self.min_covalent_ratio))
         if self.max_neighbour_ratio is not None:
