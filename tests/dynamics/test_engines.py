@@ -110,6 +110,32 @@ def test_a_sheet_relaxes_to_the_same_whatever_the_order_of_its_axes(engine):
 
 
 @every_engine
+def test_the_stress_of_a_strained_sheet_relaxes_only_in_its_plane(engine):
+    slab = fcc111("Cu", (1, 1, 3), vacuum=7.5)
+    slab.pbc = (True, True, False)
+    strain = np.diag([1.02, 1.0, 1.0])
+    slab.set_cell(slab.cell @ strain, scale_atoms=True)
+    done = run(
+        engine,
+        slab,
+        Conditions(0),
+        Schedule(1, 400, 400),
+        relaxation_force_ev_per_angstrom=1e-3,
+    )
+    assert done.end_reason.startswith("completed: minimum")
+    stresses = []
+    for atoms in (slab, *done.frames[-1:].to_atoms(engine_pbc=True)):
+        alone = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True, calculator=EMT())
+        stresses.append(alone.get_stress()[[0, 1, 5]] * alone.get_volume() / len(alone))
+    before, after = np.abs(stresses)
+    assert before.max() > 0.05 and after.max() < 1e-3  # eV an atom; xx, yy, xy
+    cell = done.frames.cell[-1]
+    assert np.allclose(cell[2], slab.cell[2], atol=1e-9)
+    assert np.allclose(cell[:2, 2], 0, atol=1e-9)
+    assert cell[0, 0] < 0.995 * slab.cell[0, 0]  # back from where it was strained to
+
+
+@every_engine
 def test_vacuum_does_not_matter_at_zero_pressure(engine):
     narrow, wide = copper_slab(), copper_slab()
     wide.cell[2, 2] += 10
