@@ -8,7 +8,7 @@ from typing import ClassVar
 import pytest
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """Stands for a kill: nothing of ours catches it."""
 
 
@@ -16,7 +16,8 @@ class Killed(Exception):
 class KilledAt:
     """A watch that does at a step what a kill does; it remembers the steps that it has seen."""
 
-    Killed: ClassVar[type[Exception]] = Killed
+    Killed: ClassVar[type[BaseException]] = Killed
+    is_costly: ClassVar[bool] = False
 
     step: int
     seen: list[int] = field(default_factory=list)

@@ -86,16 +86,22 @@ def test_members_that_agree_leave_the_potential_alone(committee):
     assert np.allclose(forces, atoms.get_forces(), atol=1e-9)
 
 
-def test_no_bias_force_is_longer_than_its_limit(committee):
+def test_no_bias_force_is_longer_than_its_limit_and_stress_stays_in_proportion(committee):
     atoms = crystal()
     d = spread(committee, atoms)
     free, cut = (biased(committee, 5.0, d, limit).calculator("cpu") for limit in (FREE, 0.05))
-    for calculator in (free, cut):
+    plain = committee.members[1].calculator("cpu")
+    for calculator in (plain, free, cut):
         calculator.calculate(atoms)
-    lengths = np.linalg.norm(free.results["bias_forces"], axis=1)
-    limited = np.linalg.norm(cut.results["bias_forces"], axis=1)
-    assert lengths.max() > 0.05
-    assert np.allclose(limited, np.minimum(lengths, 0.05))
+    longest = np.linalg.norm(free.results["bias_forces"], axis=1).max()
+    assert longest > 0.1
+    limited = cut.results["bias_forces"]
+    assert np.linalg.norm(limited, axis=1).max() == pytest.approx(0.05)
+    assert np.allclose(limited.sum(axis=0), 0, atol=1e-9)  # the whole is not pushed
+    assert np.allclose(limited, free.results["bias_forces"] * 0.05 / longest)
+    pull, pulled = (one.results["stress"] - plain.results["stress"] for one in (free, cut))
+    assert np.abs(pull).max() > 1e-4
+    assert np.allclose(pulled, pull * 0.05 / longest, atol=1e-12)
 
 
 def test_biased_dynamics_conserves_energy_and_goes_where_members_disagree(committee):

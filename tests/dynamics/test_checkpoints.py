@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -35,6 +35,7 @@ class EMTPotential:
 class RemarkOnce:
     """Finds something worth keeping in each state from a step on."""
 
+    is_costly: ClassVar[bool] = False
     since: int
     every: int = 1
 
@@ -108,21 +109,23 @@ def test_a_resumed_relaxation_arrives_at_the_minimum(tmp_path, killed_at):
     atoms = bulk("Cu", cubic=True) * 2
     atoms.rattle(0.2, seed=1)
 
-    def relax(kill_at: int) -> Trajectory:
+    def relax(kill_at: int, seen: list[int]) -> Trajectory:
         return AseEngine(relaxation_force_ev_per_angstrom=0.001).run_trajectory(
             atoms,
             EMTPotential(),
             Conditions(0),
             Schedule(1, 300, 300),
             seed=1,
-            watches=(killed_at(kill_at),),
+            watches=(killed_at(kill_at, seen),),
             checkpoint=tmp_path / "c",
             checkpoint_interval_steps=10,
         )
 
     with pytest.raises(killed_at.Killed):
-        relax(15)
-    relaxed = relax(-1)
+        relax(15, [])
+    seen: list[int] = []
+    relaxed = relax(-1, seen)
+    assert seen[0] == 11  # after the checkpoint
     perfect = bulk("Cu", a=3.5898, cubic=True) * 2
     perfect.calc = EMT()
     assert relaxed.end_reason.startswith("completed: minimum") and relaxed.steps > 15

@@ -110,6 +110,32 @@ def test_a_sheet_relaxes_to_the_same_whatever_the_order_of_its_axes(engine):
 
 
 @every_engine
+def test_the_stress_of_a_strained_sheet_relaxes_only_in_its_plane(engine):
+    slab = fcc111("Cu", (1, 1, 3), vacuum=7.5)
+    slab.pbc = (True, True, False)
+    strain = np.diag([1.02, 1.0, 1.0])
+    slab.set_cell(slab.cell @ strain, scale_atoms=True)
+    done = run(
+        engine,
+        slab,
+        Conditions(0),
+        Schedule(1, 400, 400),
+        relaxation_force_ev_per_angstrom=1e-3,
+    )
+    assert done.end_reason.startswith("completed: minimum")
+    stresses = []
+    for atoms in (slab, *done.frames[-1:].to_atoms(engine_pbc=True)):
+        alone = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=True, calculator=EMT())
+        stresses.append(alone.get_stress()[[0, 1, 5]] * alone.get_volume() / len(alone))
+    before, after = np.abs(stresses)
+    assert before.max() > 0.05 and after.max() < 1e-3  # eV an atom; xx, yy, xy
+    cell = done.frames.cell[-1]
+    assert np.allclose(cell[2], slab.cell[2], atol=1e-9)
+    assert np.allclose(cell[:2, 2], 0, atol=1e-9)
+    assert cell[0, 0] < 0.995 * slab.cell[0, 0]  # back from where it was strained to
+
+
+@every_engine
 def test_vacuum_does_not_matter_at_zero_pressure(engine):
     narrow, wide = copper_slab(), copper_slab()
     wide.cell[2, 2] += 10
@@ -258,7 +284,7 @@ class Failing(Calculator):
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
-    def __init__(self, after: int, failure: str):
+    def __init__(self, after: int, failure: str | Exception):
         super().__init__()
         self.emt, self.left, self.failure = EMT(), after, failure
 
@@ -269,8 +295,8 @@ class Failing(Calculator):
         forces = copy.get_forces()
         self.left -= 1
         if self.left < 0:
-            if self.failure == "raise":
-                raise RuntimeError("neighbour list exploded")
+            if isinstance(self.failure, Exception):
+                raise self.failure
             forces = (
                 forces * np.nan if self.failure == "nan" else forces + 50.0 * self.atoms.positions
             )
@@ -282,7 +308,7 @@ class Failing(Calculator):
 @dataclass(frozen=True)
 class FailingPotential:
     after: int
-    failure: str
+    failure: str | Exception
 
     def calculator(self, device: str = "auto") -> Any:
         return Failing(self.after, self.failure)
@@ -291,7 +317,14 @@ class FailingPotential:
 @every_engine
 @pytest.mark.parametrize(
     ("failure", "reason"),
-    [("nan", "not a number"), ("raise", "RuntimeError: neighbour list"), ("heat", "temperature")],
+    [
+        ("nan", "not a number"),
+        ("heat", "temperature"),
+        (RuntimeError("neighbour list exploded"), "calculator: RuntimeError: neighbour list"),
+        (AssertionError(), "calculator: AssertionError"),
+        (TypeError("no neighbour"), "calculator: TypeError: no neighbour"),
+        (OSError("a file is lost"), "calculator: OSError: a file"),
+    ],
 )
 def test_a_stopped_trajectory_keeps_its_sane_frames_and_says_why(engine, failure, reason):
     done = run(
@@ -315,7 +348,7 @@ def test_a_potential_that_fails_on_the_start_is_an_error(engine):
             copper(),
             Conditions(300),
             Schedule(1, 20, 5),
-            potential=FailingPotential(0, "raise"),
+            potential=FailingPotential(0, RuntimeError("neighbour list exploded")),
         )
 
 
@@ -405,7 +438,7 @@ def test_pressure_without_a_periodic_axis_is_refused_before_anything_runs():
                 Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.3]]),
                 Conditions(300),
                 Schedule(1, 20, 5),
-                potential=FailingPotential(0, "raise"),
+                potential=FailingPotential(0, RuntimeError("evaluated")),
                 ensemble="npt_isotropic",
             )
 

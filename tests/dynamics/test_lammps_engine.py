@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ase.io
@@ -199,6 +201,20 @@ def test_a_native_template_knows_file_and_species(tmp_path):
         engine.run_trajectory(copper(), InFile(), Conditions(300), Schedule(1, 10, 5), seed=1)
 
 
+def test_members_of_one_name_are_converted_each_for_itself(tmp_path, untrained_mace):
+    template = {"pair_style": "mace", "pair_coeff": ["* * {lammps_model} {elements}"]}
+    native = LammpsEngine.model_validate({"native": template}).native
+    files, contents = [], []
+    for name, energy in (("a", -1.0), ("b", -2.0)):
+        (tmp_path / name).mkdir()
+        member = untrained_mace(tmp_path / name / "member_0.model", 1, {29: energy})
+        file, element = native.pair_style_for([29], member).coefficients[0][1].split()
+        assert element == "Cu"
+        files.append(Path(file))
+        contents.append(files[-1].read_bytes())
+    assert files[0].read_bytes() == contents[0] != contents[1]
+
+
 @pytest.mark.parametrize(
     ("native", "message"),
     [
@@ -228,6 +244,57 @@ def test_without_lammps_it_says_how_to_install_it(monkeypatch):
         LammpsEngine().run_trajectory(
             copper(), EMTPotential(), Conditions(300), Schedule(1, 10, 5), seed=1
         )
+
+
+METATOMIC = {"pair_style": "metatomic {model}", "pair_coeff": ["* * {numbers}"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"engine": {"type": "lammps"}, "dispersion": {"type": "d2"}}, None),
+        ({"engine": {"type": "lammps", "native": METATOMIC}}, r"no pair style 'metatomic'.*Build"),
+    ],
+)
+def test_lammps_is_started_once_before_anything_runs(given, message):
+    parameters = ExplorationParameters.model_validate(given)
+    if message is None:
+        parameters.verify()
+        return
+    with pytest.raises(InputError, match=message):
+        parameters.verify()
+
+
+LACKING_COLVARS = """
+class lammps:
+    installed_packages = ["KSPACE"]
+    def __init__(self, cmdargs): ...
+    def set_show_error(self, shows): ...
+    def version(self): return 20250722
+    def has_style(self, kind, name): return name != "colvars"
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("raise OSError('libmpi.so.12: cannot open')", r"does not start \(libmpi.*pip install"),
+        ("import os; os.abort()", r"does not start \(exit status -6\)"),
+        (LACKING_COLVARS, "no package COLVARS"),
+    ],
+)
+def test_a_lammps_that_cannot_do_what_is_asked_is_found_at_once(
+    tmp_path, monkeypatch, source, message
+):
+    (tmp_path / "lammps.py").write_text(source)
+    path = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    given = ExplorationParameters(
+        engine={"type": "lammps", "ensemble": "nvt"},
+        metadynamics={"enabled": True, "colvars": "metadynamics {}"},
+    )
+    with pytest.raises(InputError, match=message):
+        given.verify()
 
 
 def test_a_bias_is_refused_where_lammps_computes_the_potential():

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -95,12 +95,13 @@ def test_frames_have_the_energy_of_the_potential_without_hills():
     assert driven.potential_energies[-1] == pytest.approx(last.get_potential_energy(), abs=1e-6)
 
 
-class Killed(Exception):
+class Killed(BaseException):
     pass
 
 
 @dataclass(frozen=True)
 class Kill:
+    is_costly: ClassVar[bool] = False
     at: int
     every: int = 1
 

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from ase import Atoms, units
 
+from potwright.dynamics.dispersion import Dispersion
 from potwright.dynamics.engine import Conditions, Driver, Schedule, Trajectory
 from potwright.dynamics.motion import Motion
 from potwright.dynamics.moves import Moves
@@ -34,8 +35,10 @@ class AseEngine(EngineParameters):
 
     type: Literal["ase"] = "ase"
 
-    def verify(self) -> None:
-        """Nothing is needed but ASE."""
+    def verify(self, moves: Moves | None = None, dispersion: Dispersion | None = None) -> None:
+        """Nothing is needed but ASE, and what dispersion's calculator needs."""
+        if dispersion is not None:
+            dispersion.calculator()
 
     def run_trajectory(
         self,

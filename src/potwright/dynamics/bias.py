@@ -41,7 +41,8 @@ class Bias:
     scale_ev_per_atom
         B, the spread of energies per atom that the pull is largest for.
     largest_force_ev_per_angstrom
-        A longer bias force on an atom is cut to this. (Where that happens, it has no energy.)
+        Where the bias force on an atom is longer, all of its forces and its stress are scaled down
+        until none is: they stay in proportion, and sum to zero. (Such a pull has no energy.)
     """
 
     depth_ev_per_atom: float
@@ -66,9 +67,9 @@ class Bias:
         weights = slope * offset / len(offset)
         forces = np.tensordot(weights, values.forces, axes=1)
         stress = np.tensordot(weights, values.stress[:, 0], axes=1)
-        lengths = np.linalg.norm(forces, axis=1, keepdims=True)
         limit = self.largest_force_ev_per_angstrom
-        return bias, forces * np.minimum(1, limit / np.maximum(lengths, limit)), stress
+        within = limit / max(limit, float(np.linalg.norm(forces, axis=1).max()))
+        return bias, within * forces, within * stress
 
 
 @dataclass(frozen=True)

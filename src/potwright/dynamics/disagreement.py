@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -26,6 +26,9 @@ class Disagreeing(Protocol):
 class Disagreement:
     """The members' spread stays below ceilings; the first structure above one is kept.
 
+    It looks during thermalisation, too: what the potential does not know is worth a label wherever
+    it is met, and without one the rest of the trajectory is worth little.
+
     Attributes
     ----------
     committee
@@ -41,6 +44,7 @@ class Disagreement:
         Where the members run.
     """
 
+    is_costly: ClassVar[bool] = True
     committee: Disagreeing
     ceilings: Mapping[str, float]
     every: int = 50
@@ -52,7 +56,9 @@ class Disagreement:
         return replace(self, device=device)
 
     def complaint(self, state: State) -> Complaint | None:
-        """Name the first property whose spread exceeds its ceiling."""
+        """Name the first property whose spread exceeds its ceiling; of the start none, ever."""
+        if state.step == 0:  # it has a label, and whatever the members think of it is known
+            return None
         calculator = self._calculator
         calculator.calculate(state.atoms)
         for name, ceiling in self.ceilings.items():

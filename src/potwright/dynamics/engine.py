@@ -14,6 +14,7 @@ from potwright.errors import InputError
 from potwright.pes import PESData
 
 if TYPE_CHECKING:
+    from potwright.dynamics.dispersion import Dispersion
     from potwright.dynamics.moves import Moves
     from potwright.dynamics.watching import Watch
 
@@ -97,7 +98,7 @@ class Schedule:
     frame_interval_fs
         Time between frames; the start itself is not a frame.
     thermalisation_fs
-        What runs before, without frames.
+        What runs before, without frames but those that a watch, or a search, finds.
     """
 
     timestep_fs: float
@@ -261,8 +262,8 @@ def strain_of(asked: Ensemble, pbc: np.ndarray) -> Strain:
 class MDEngine(Protocol):
     """Runs one trajectory. Engines are blocks of parameters, with a ``type`` of their own."""
 
-    def verify(self) -> None:
-        """Find out whether what it needs is installed, at no cost.
+    def verify(self, moves: Moves | None = None, dispersion: Dispersion | None = None) -> None:
+        """Find out whether what it needs for these is installed and works, at little cost.
 
         Raises
         ------

@@ -12,10 +12,10 @@ import numpy as np
 from ase import Atoms
 
 from potwright.dynamics import lammps_ensembles
-from potwright.dynamics.dispersion import parts_of
+from potwright.dynamics.dispersion import Dispersion, parts_of
 from potwright.dynamics.engine import Conditions, Driver, Schedule, Trajectory
 from potwright.dynamics.lammps_calculators import LammpsCalculator
-from potwright.dynamics.lammps_library import require_lammps
+from potwright.dynamics.lammps_library import probe_lammps, require_lammps
 from potwright.dynamics.lammps_motion import LammpsMotion
 from potwright.dynamics.lammps_native import NativePotential
 from potwright.dynamics.lammps_simulation import Simulation, species
@@ -27,7 +27,7 @@ from potwright.dynamics.running import Assignment, EngineParameters, Setting, ru
 from potwright.dynamics.watching import Watch
 from potwright.errors import InputError
 
-SKEWED = 1e-6  # cosine of an angle above which it is no right one
+CARBON = 6  # any element that all dispersion knows
 
 
 class LammpsEngine(EngineParameters):
@@ -52,9 +52,13 @@ class LammpsEngine(EngineParameters):
     type: Literal["lammps"] = "lammps"
     native: NativePotential | None = None
 
-    def verify(self) -> None:
-        """Refuse, if LAMMPS is not installed."""
-        require_lammps()
+    def verify(self, moves: Moves | None = None, dispersion: Dispersion | None = None) -> None:
+        """Refuse, if LAMMPS does not start here, or lacks a package that will be needed."""
+        styles = [] if self.native is None else [self.native.name]
+        added = None if dispersion is None else dispersion.pair_style([CARBON])
+        if added is not None:
+            styles.append(added.name)
+        probe_lammps(styles, colvars=moves is not None and moves.metadynamics.enabled)
 
     def run_trajectory(
         self,
@@ -160,10 +164,7 @@ class LammpsEngine(EngineParameters):
 
 
 def _refuse_skewed(recording: Recording) -> None:
-    """LAMMPS stretches the axes of a tilted box independently, but not as one strain."""
-    cell = np.array(recording.start.cell)[recording.frame.pbc]
-    products = cell @ cell.T
-    if np.abs(products - np.diag(np.diag(products))).max() > SKEWED * np.diag(products).max():
+    if lammps_ensembles.is_skewed(np.array(recording.start.cell)[recording.frame.pbc]):
         raise InputError(
             "ensemble npt_orthorhombic in LAMMPS needs lattice vectors at right angles; use "
             "npt_isotropic, auto, or the engine ase"

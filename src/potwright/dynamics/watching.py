@@ -1,17 +1,18 @@
 """What stops a trajectory that has left physics: small objects, each with its reason.
 
-A watch looks at the state every ``every`` steps, and at every frame before it is kept. It answers
-None, or with a :class:`Complaint`. Most complaints are about structures that nobody wants: the
-trajectory ends and keeps the frames that it has. A watch may also find what everybody wants, the
-first structure that the potential does not know: then it is kept, and the trajectory ends there or
-goes on without that watch.
+A watch looks at the state every ``every`` steps, and at every frame before it is kept; unless it is
+costly, also at what is held in reserve, which becomes a frame if all goes wrong. It answers None,
+or with a :class:`Complaint`. Most complaints are about structures that nobody wants: the trajectory
+ends and keeps the frames that it has. A watch may also find what everybody wants, the first
+structure that the potential does not know: then it is kept, and the trajectory ends there or goes
+on without that watch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -75,6 +76,10 @@ class Watch(Protocol):
     def every(self) -> int:
         """Steps between looks."""
 
+    @property
+    def is_costly(self) -> bool:
+        """Whether a look costs evaluations of potentials."""
+
     def complaint(self, state: State) -> Complaint | None:
         """What is wrong, or None."""
 
@@ -83,6 +88,7 @@ class Watch(Protocol):
 class FiniteNumbers:
     """Positions, momenta, cell, energy and forces are numbers."""
 
+    is_costly: ClassVar[bool] = False
     every: int = 1
 
     def complaint(self, state: State) -> Complaint | None:
@@ -111,6 +117,7 @@ class Temperature:
     The floor leaves room for starts that were distorted: their potential energy becomes heat.
     """
 
+    is_costly: ClassVar[bool] = False
     factor: float = 5.0
     floor_kelvin: float = 10_000.0
     every: int = 1
@@ -127,6 +134,7 @@ class Temperature:
 class Collision:
     """No pair is closer than ``smallest_ratio`` of the sum of its covalent radii."""
 
+    is_costly: ClassVar[bool] = False
     smallest_ratio: float = 0.45
     every: int = 10
 
@@ -148,6 +156,7 @@ class Collision:
 class Volume:
     """The cell's volume stays within two multiples of the start's."""
 
+    is_costly: ClassVar[bool] = False
     smallest_factor: float = 0.3
     largest_factor: float = 5.0
     every: int = 1
@@ -174,6 +183,7 @@ class Evaporation:
     not count.
     """
 
+    is_costly: ClassVar[bool] = False
     largest_ratio: float = 3.0
     every: int = 50
 
@@ -194,10 +204,17 @@ class Evaporation:
         return nearest > self.largest_ratio * (radii + radii.max())
 
 
-def first_complaint(watches: Sequence[Watch], state: State, *, frame: bool) -> Complaint | None:
-    """What the first watch that complains says; all look if the state is to be a ``frame``."""
+def first_complaint(
+    watches: Sequence[Watch], state: State, *, frame: bool, reserve: bool = False
+) -> Complaint | None:
+    """What the first watch that complains says.
+
+    All look if the state is to be a ``frame``, and all that are not costly if it is to be held in
+    ``reserve``.
+    """
     for watch in watches:
-        if frame or state.step % watch.every == 0:
+        in_turn = state.step % watch.every == 0
+        if frame or in_turn or (reserve and not watch.is_costly):
             complaint = watch.complaint(state)
             if complaint and complaint.keeps_frame and not frame:
                 return first_complaint(watches, state, frame=True)  # it becomes one: all look

@@ -182,6 +182,48 @@ def test_a_pressure_without_any_periodic_axis_is_refused(given, message):
         ExplorationParameters.model_validate(given).refuse_augmented(molecules)
 
 
+RIGHT_ANGLES_WANTED = {"type": "lammps", "ensemble": "npt_orthorhombic"}
+
+
+def test_skewed_cells_start_nothing_where_lammps_wants_right_angles(caplog):
+    caplog.set_level("INFO")
+    skewed = PESData.from_atoms([bulk("Cu"), bulk("Cu", a=3.7)], origin="rattle")
+    wire = bulk("Cu")
+    wire.pbc = (False, True, False)
+    upright = PESData.from_atoms([bulk("Cu", cubic=True), wire], origin="rattle")
+    both = PESData.concatenate([skewed, upright])
+    plan = plan_of(both, n_starts=4, engine=RIGHT_ANGLES_WANTED)
+    assert set(plan.starts.id) == set(upright.id)
+    assert "2 of 4 structures have lattice vectors that are not at right angles" in caplog.text
+    in_ase = plan_of(both, n_starts=4, engine={"ensemble": "npt_orthorhombic"})
+    assert set(in_ase.starts.id) == set(both.id)
+    asked = ExplorationParameters.model_validate({"engine": RIGHT_ANGLES_WANTED})
+    asked.refuse_augmented(both)
+    with pytest.raises(InputError, match=r"of 2 structures .* 2 have lattice vectors .*the engine"):
+        asked.refuse_augmented(skewed)
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        ({"ensemble": "npt_isotropic"}, "has no periodic axis"),
+        (RIGHT_ANGLES_WANTED, "has lattice vectors that are not at right angles"),
+    ],
+)
+def test_a_listed_start_that_cannot_be_run_is_refused_before_it_is_labelled(engine, message):
+    good = bulk("Cu", cubic=True)
+    bad = bulk("Cu") if engine == RIGHT_ANGLES_WANTED else Atoms("Cu2", [[0, 0, 0], [0, 0, 2.3]])
+    known = PESData.from_atoms([good, bad], origin="rattle")
+    for name in (1, known.id[1][:9]):
+        given = {"engine": engine, "starts": [0, name]}
+        with pytest.raises(InputError, match=f"exploration.starts: {name!r} {message}"):
+            ExplorationParameters.model_validate(given).refuse_augmented(known)
+        with pytest.raises(InputError, match=f"exploration.starts: {name!r} {message}"):
+            plan_of(known, **given)
+    came_with_labels = {"engine": engine, "starts": [0, "0123456789"]}
+    ExplorationParameters.model_validate(came_with_labels).refuse_augmented(known)
+
+
 def test_a_ramp_of_the_pressure_leaves_molecules_at_their_temperature():
     ramp = {"type": "ramp", "temperatures_kelvin": [300, 900], "pressures_kbar": [0, 50]}
     plan = plan_of(with_molecules(2), design=ramp)

@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
+from ase.calculators.emt import EMT
 
-from potwright.dynamics import AseEngine, Bias, Conditions, Disagreement, Schedule, State
+from potwright.dynamics import (
+    AseEngine,
+    Bias,
+    Conditions,
+    Disagreement,
+    FiniteNumbers,
+    Schedule,
+    State,
+)
+from potwright.errors import InputError
 from potwright.execution import SerialExecutor
 from potwright.geometry import smallest_covalent_ratio
 from potwright.parameters_campaign import CampaignParameters
@@ -19,6 +29,7 @@ from potwright.pipelines.exploration.parameters import (
     BiasParameters,
     DisagreementParameters,
     ExplorationParameters,
+    WatchParameters,
 )
 from potwright.pipelines.labelling import screening
 from potwright.pipelines.labelling.parameters import ScreeningParameters
@@ -62,7 +73,7 @@ def test_a_watch_sees_the_disagreement_that_evaluation_sees(committee):
     for name, values in spreads(committee, PESData.from_atoms([atoms])).items():
         for factor, crossed in ((0.999, True), (1.001, False)):
             watch = Disagreement(committee, {name: factor * values[0]}, device="cpu")
-            complaint = watch.complaint(State(atoms, atoms, 0, 0.0, 300.0, 300.0))
+            complaint = watch.complaint(State(atoms, atoms, 1, 1.0, 300.0, 300.0))
             assert bool(complaint) == crossed
             if complaint:
                 assert complaint.keeps_frame and complaint.reason.startswith(
@@ -73,7 +84,7 @@ def test_a_watch_sees_the_disagreement_that_evaluation_sees(committee):
 def test_a_molecule_has_no_stress_to_disagree_on(committee):
     dimer = Atoms("Cu2", positions=[[0, 0, 0], [0, 0, 2.3]])
     watch = Disagreement(committee, {"stress": 1e-9}, device="cpu")
-    assert watch.complaint(State(dimer, dimer, 0, 0.0, 300.0, 300.0)) is None
+    assert watch.complaint(State(dimer, dimer, 1, 1.0, 300.0, 300.0)) is None
 
 
 @pytest.mark.parametrize("stops", [True, False])
@@ -108,6 +119,24 @@ def test_the_first_structure_above_a_ceiling_is_kept(committee, stops):
         assert run.end_reason == f"{run.remarks[-1]} ({first} fs)"
 
 
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_start_above_a_ceiling_has_a_label_and_is_gone_on_from(committee, stops):
+    """What is found is the first structure after it, be it during thermalisation."""
+    watch = Disagreement(committee, {"forces": 1e-6}, every=7, stops=stops, device="cpu")
+    done = AseEngine().run_trajectory(
+        crystal(),
+        committee.members[0],
+        Conditions(300),
+        Schedule(1, 10, 5, thermalisation_fs=10),
+        seed=2,
+        watches=(watch,),
+        device="cpu",
+    )
+    assert done.times_fs.tolist() == ([7] if stops else [7, 15, 20])
+    assert done.steps == (7 if stops else 20) and done.remarks[0].startswith("disagreement: forces")
+    assert PESData.from_atoms([crystal()], labels="none").id[0] not in done.frames.id
+
+
 def test_ceilings_are_given_or_calibrated(caplog):
     report = {
         "properties": {
@@ -138,6 +167,44 @@ def test_the_scale_of_a_bias_is_given_or_calibrated(caplog):
     assert "not biased" not in caplog.text
     assert biasing.bias_of(on, {}) is None
     assert "not calibrated yet" in caplog.text
+
+
+LIMITS = (
+    "max_temperature_factor",
+    "min_covalent_ratio",
+    "min_volume_ratio",
+    "max_volume_ratio",
+    "max_neighbour_ratio",
+)
+
+
+def test_a_limit_of_null_is_not_watched_and_what_is_no_number_always():
+    def complaints(strain: float, **given) -> list[str]:
+        atoms, start = crystal(), crystal()
+        atoms.calc = EMT()
+        atoms.set_cell(atoms.cell * strain, scale_atoms=True)
+        state = State(atoms, start, 0, 0.0, 300.0, 300.0)
+        others_off = {"min_covalent_ratio": None, "max_neighbour_ratio": None}
+        parameters = WatchParameters(**others_off, **given)
+        found = (watch.complaint(state) for watch in parameters.watches())
+        return [complaint.reason.partition(":")[0] for complaint in found if complaint]
+
+    assert complaints(1.8) == complaints(0.6) == ["volume"]
+    assert complaints(1.8, min_volume_ratio=None) == ["volume"]
+    assert complaints(1.8, max_volume_ratio=None) == []
+    assert complaints(0.6, max_volume_ratio=None) == ["volume"]
+    assert complaints(0.6, min_volume_ratio=None) == []
+    assert WatchParameters(**dict.fromkeys(LIMITS)).watches() == (FiniteNumbers(),)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"min_volume_ratio": 1}, {"max_volume_ratio": 1}, {"temperature_floor_kelvin": None}],
+    ids=str,
+)
+def test_limits_that_would_stop_every_trajectory_are_refused(given):
+    with pytest.raises(InputError, match=next(iter(given))):
+        WatchParameters.model_validate(given)
 
 
 # ---------------------------------------------------------------- what knows nothing, at 3000 K
@@ -222,9 +289,7 @@ def test_an_exploration_with_a_bias_is_another_one(committee, watched, tmp_path)
 
 @pytest.mark.slow
 def test_selection_discards_what_nobody_watched(committee, tmp_path, caplog):
-    off = dict.fromkeys(("max_temperature_factor", "min_covalent_ratio"))
-    watch = {**off, "max_neighbour_ratio": None, "min_volume_ratio": 0, "max_volume_ratio": 1e9}
-    frames, report = explore(committee, tmp_path / "unwatched", watch=watch)
+    frames, report = explore(committee, tmp_path / "unwatched", watch=dict.fromkeys(LIMITS))
     assert not report.end_reason.str.startswith("failed").any()
     close = ratios(frames) < 0.45
     assert close.any() and not close.all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -30,6 +29,7 @@ from potwright.errors import InputError
 from potwright.execution import ExecutorParameters, LocalExecutor
 from potwright.parameters import Parameters
 from potwright.pes import PESData
+from potwright.pipelines.exploration import fitting
 from potwright.pipelines.exploration.design import (
     DesignParameters,
     SpaceFillingDesign,
@@ -38,7 +38,6 @@ from potwright.pipelines.exploration.design import (
 from potwright.pipelines.exploration.moving import refuse_impossible
 from potwright.pipelines.exploration.starts import Listed, ids_of_listed
 
-logger = logging.getLogger(__name__)
 FS_PER_PS = 1000.0
 
 
@@ -99,12 +98,14 @@ class BiasParameters(Parameters):
 
 
 class WatchParameters(Parameters):
-    """What stops a trajectory; a limit of null is not watched. Values are Potwright's own.
+    """What stops a trajectory; a limit of None is not watched. Values are Potwright's own.
+
+    Numbers that are not finite always stop it.
 
     Attributes
     ----------
     max_temperature_factor, temperature_floor_kelvin
-        The kinetic temperature may reach factor × target + floor.
+        The kinetic temperature may reach factor × target + floor; without factor it is not watched.
     min_covalent_ratio
         Closest pair, over the sum of its covalent radii.
     min_volume_ratio, max_volume_ratio
@@ -118,8 +119,8 @@ class WatchParameters(Parameters):
     max_temperature_factor: float | None = Field(default=5.0, gt=0)
     temperature_floor_kelvin: float = Field(default=10_000.0, ge=0)
     min_covalent_ratio: float | None = Field(default=0.45, gt=0)
-    min_volume_ratio: float = Field(default=0.3, ge=0)
-    max_volume_ratio: float = Field(default=5.0, gt=1)
+    min_volume_ratio: float | None = Field(default=0.3, ge=0, lt=1)
+    max_volume_ratio: float | None = Field(default=5.0, gt=1)
     max_neighbour_ratio: float | None = Field(default=3.0, gt=1)
     disagreement: DisagreementParameters = DisagreementParameters()
 
@@ -128,7 +129,9 @@ class WatchParameters(Parameters):
         watches: list[Watch] = [FiniteNumbers()]
         if self.max_temperature_factor is not None:
             watches.append(Temperature(self.max_temperature_factor, self.temperature_floor_kelvin))
-        watches.append(Volume(self.min_volume_ratio, self.max_volume_ratio))
+        if (self.min_volume_ratio, self.max_volume_ratio) != (None, None):
+            largest = np.inf if self.max_volume_ratio is None else self.max_volume_ratio
+            watches.append(Volume(self.min_volume_ratio or 0.0, largest))
         if self.min_covalent_ratio is not None:
             watches.append(Collision(self.min_covalent_ratio))
         if self.max_neighbour_ratio is not None:
@@ -152,7 +155,7 @@ class ExplorationParameters(Parameters):
     frame_interval_ps
         Time between frames.
     thermalisation_ps
-        What runs before, without frames.
+        What runs before, without frames but those that disagreement, or a search, finds.
     method
         Dynamics, or a search from minimum to minimum.
     design
@@ -243,9 +246,7 @@ class ExplorationParameters(Parameters):
         InputError
             Saying what is missing, and how to install it.
         """
-        self.engine.verify()
-        if self.engine.type == "ase":  # LAMMPS has dispersion of its own
-            self.dispersion.calculator()
+        self.engine.verify(self.moves(), self.dispersion)
 
     def fit_starts(self, possible: PESData) -> PESData:
         """Those of the structures that can be run in the ensemble.
@@ -260,21 +261,7 @@ class ExplorationParameters(Parameters):
         periodic = np.asarray(possible.pbc.any(axis=1))
         if not periodic.any():
             self.refuse_pressure()
-        if periodic.all() or not self.engine.ensemble.startswith("npt"):
-            return possible
-        if self.starts is not None:
-            name = self.starts[int(periodic.argmin())]
-            raise InputError(
-                f"exploration.starts: {name!r} has no periodic axis, along which the pressure of "
-                f"ensemble {self.engine.ensemble} could act; leave it out, or use auto"
-            )
-        logger.info(
-            "%d of %d structures have no periodic axis and start no trajectory in ensemble %s",
-            int((~periodic).sum()),
-            len(possible),
-            self.engine.ensemble,
-        )
-        return possible[periodic]
+        return fitting.fit(possible, self.engine, self.starts)
 
     def refuse_augmented(self, augmented: PESData) -> None:
         """Find that an augmented set cannot give the starts, before it is labelled.
@@ -282,14 +269,19 @@ class ExplorationParameters(Parameters):
         Raises
         ------
         InputError
-            If a number in ``starts`` is out of range, or a pressure is asked for where no
-            structure has a periodic axis; if dispersion has no parameters for an element.
+            If a number in ``starts`` is out of range; if what is listed there, or all that there
+            is, cannot be run in the ensemble; if a pressure is asked for where no structure has a
+            periodic axis; if dispersion has no parameters for an element.
         """
         self.dispersion.verify(augmented.species)
         numbers = [name for name in self.starts or () if isinstance(name, int)]
         ids_of_listed(numbers, augmented)
         if len(augmented) and not augmented.pbc.any():
             self.refuse_pressure()
+        if self.starts is not None:
+            fitting.refuse_listed(self.starts, augmented, self.engine)
+        else:
+            fitting.refuse_misfits(augmented, self.engine)
 
     def refuse_pressure(self) -> None:
         """Find that somebody asks for a pressure, where nothing is periodic.

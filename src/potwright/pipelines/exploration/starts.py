@@ -103,6 +103,19 @@ def ids_of_listed(
     return found
 
 
+def listed_in(listed: Sequence[Listed], augmented: PESData) -> list[tuple[Listed, int]]:
+    """Those that a user names of the augmented set, with their numbers; others came with labels."""
+    found: list[tuple[Listed, int]] = []
+    for name in listed:
+        if isinstance(name, int):
+            found.append((name, name))
+            continue
+        matching = np.flatnonzero(np.char.startswith(augmented.id.astype(str), name))
+        if len(matching) == 1:
+            found.append((name, int(matching[0])))
+    return found
+
+
 def _quoted(name: Listed) -> str:
     return f"number {name}" if isinstance(name, int) else repr(name)
 

@@ -31,7 +31,7 @@ from potwright.pipelines.exploration.tasks import Gauge, Task, run_tasks_togethe
 from potwright.potentials import Committee
 
 logger = logging.getLogger(__name__)
-FORMAT = 3  # changes when what is kept, or how it is computed, changes
+FORMAT = 4  # changes when what is kept, or how it is computed, changes
 RETRIES = 5
 """How often a trajectory whose worker was lost is gone on with: each time it comes further."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from potwright.dynamics import Complaint, Disagreement, State, Watch
 from potwright.pipelines.exploration.parameters import DisagreementParameters, WatchParameters
@@ -80,16 +81,18 @@ class StepCounter:
         How often it is written at most.
     """
 
+    is_costly: ClassVar[bool] = False
     path: Path
     seconds: float = 1.0
     every: int = 1
     _written: float = float("-inf")
 
     def complaint(self, state: State) -> Complaint | None:
-        """Write the step, and find nothing wrong."""
+        """Write the step, and find nothing wrong; that it cannot be written is nothing, too."""
         now = time.monotonic()
         if now - self._written >= self.seconds:
             self._written = now
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.write_text(str(state.step))
+            with suppress(OSError):  # a trajectory is worth more than its progress bar
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.write_text(str(state.step))
         return None
