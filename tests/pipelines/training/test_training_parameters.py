@@ -64,6 +64,11 @@ def test_settings_are_checked_without_importing_torch() -> None:
             {"trainer": {"settings": {"amsgrad": False}}},
             r"trainer.settings: amsgrad: is always True in MACE, which cannot change it",
         ),
+        (
+            {"trainer": {"settings": {"lbfgs": True}}},
+            r"trainer.settings: lbfgs: cannot be used here: MACE takes one step per epoch",
+        ),
+        ({"trainer": {"settings": {"dry_run": True}}}, r"dry_run: cannot .*: it trains nothing"),
         ({"trainer": {"type": "nequip"}}, r"trainer.type = 'nequip'"),
     ],
 )

@@ -16,6 +16,7 @@ from potwright.pipelines.training.starts import (
     FoundationStart,
     ScratchStart,
     StartParameters,
+    WarmStart,
     refuse_unknown_species,
 )
 from potwright.potentials.files import refuse_other_kind
@@ -66,6 +67,25 @@ class TrainingParameters(Parameters):
         if isinstance(start, FoundationStart) and start.head and trainer.type != "mace":
             raise ValueError("start.head: only models of MACE have several heads")
         return self
+
+    @model_validator(mode="after")
+    def _length_is_possible(self) -> Self:
+        try:
+            type(self.trainer).model_validate(self.trainer_after(self.start).model_dump())
+        except InputError as error:
+            raise ValueError(f"with the length that `start` gives, trainer.{error}") from error
+        return self
+
+    def trainer_after(self, start: ScratchStart | WarmStart | FoundationStart) -> TrainerParameters:
+        """The trainer, with the length that such a start asks for."""
+        if isinstance(start, ScratchStart):
+            return self.trainer
+        if start.optimiser_steps is not None:
+            return self.trainer.model_copy(update={"optimiser_steps": start.optimiser_steps})
+        if start.epochs is not None:
+            length = {"epochs": start.epochs, "optimiser_steps": None}
+            return self.trainer.model_copy(update=length)
+        return self.trainer
 
     def verify(self) -> None:
         """Find a start that is not there, or of another kind, before anything runs.
