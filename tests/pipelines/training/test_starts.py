@@ -16,7 +16,7 @@ from ase.build import bulk
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.pipelines.training.mace.start import flat_weights, load
-from potwright.pipelines.training.members import member_task, train_members
+from potwright.pipelines.training.members import member_task, member_tasks, train_members
 from potwright.pipelines.training.metatrain.log import weights
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.pipelines.training.starts import FoundationStart, MemberStart, member_starts
@@ -212,17 +212,37 @@ def test_members_go_on_from_their_own_last_iteration(
     assert [m["started_from"] for m in first.record["training"]] == ["scratch"] * 2
     assert first.record["training"][0]["optimiser_steps"] > 3
     assert first.record["trained_on"] == first.record["training"][0]["trained_on"]
-    first.save(tmp_path / "committee")
+    # as of a committee that a campaign began with, and that knew its validation set
+    before = [
+        {**m, "trained_on": [*m["trained_on"], labelled.id[12 + n]]}
+        for n, m in enumerate(first.record["training"])
+    ]
+    Committee(first.members, {**first.record, "training": before}).save(tmp_path / "committee")
     previous = load_committee(tmp_path / "committee")
-    second = committee_of(labelled, tmp_path / "workspace", parameters, 7, 2, previous=previous)
+    arguments = labelled, tmp_path / "workspace", parameters, 7, 2
+    second = committee_of(*arguments, previous=previous)
     trained = second.record["training"]
     files = [parameters.trainer.restartable(member.path) for member in previous.members]
     assert [m["started_from"] for m in trained] == list(map(str, files))
     assert [m["optimiser_steps"] for m in trained] == [3, 3]
-    # each has drawn structures of its own, all of which count as seen
-    assert set(trained[0]["trained_on"]) != set(trained[1]["trained_on"])
-    union = set(trained[0]["trained_on"]) | set(trained[1]["trained_on"])
-    assert set(second.record["trained_on"]) == union
+    # each has drawn structures of its own, and what its weights had seen before counts as seen
+    drawn = [set(t.training.id) for t in member_tasks(*arguments, previous=previous)]
+    assert drawn[0] != drawn[1]
+    for own, member, inherited in zip(drawn, trained, before, strict=True):
+        assert set(member["trained_on"]) == own | set(inherited["trained_on"])
+    assert set(second.record["trained_on"]) == set(labelled.id[:14])
+
+
+@slow
+def test_where_only_the_union_is_known_each_member_has_seen_it(
+    parameters: Make, trained: Any
+) -> None:
+    files = [member.path for member in trained.committee.members[:2]]
+    for record in ({"trained_on": ["a", "b"]}, {"trained_on": ["a", "b"], "training": [{}, {}]}):
+        found = starts(
+            parameters(start={"type": "warm"}), of_record(parameters(), record, files), 2
+        )
+        assert [one.trained_on for one in found] == [("a", "b")] * 2
 
 
 def of_record(parameters: TrainingParameters, record: dict[str, Any], files: list[Path]) -> Any:

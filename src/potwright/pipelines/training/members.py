@@ -212,8 +212,18 @@ def _record(data: TrainingSet, labelled: PESData, parameters: TrainingParameters
 
 
 def _of_members(tasks: list[MemberTask], results: dict[int, MemberResult]) -> dict[str, Any]:
-    """What is known of each member, and the union of what they were trained on."""
-    trained_on = [list(dict.fromkeys(task.training.id.tolist())) for task in tasks]
+    """What is known of each member, and the union of what they were trained on.
+
+    What the weights that a member starts from had been trained on, it has been, too.
+    """
+    trained_on = [
+        list(
+            dict.fromkeys(
+                [*(task.start.trained_on if task.start else ()), *task.training.id.tolist()]
+            )
+        )
+        for task in tasks
+    ]
     return {
         "versions": next(iter(results.values())).versions,
         "trained_on": list(dict.fromkeys(id for ids in trained_on for id in ids)),

@@ -105,6 +105,8 @@ class MemberStart:
         A model file of the trainer's backend.
     replay
         Structures that the second head repeats; None but for ``multihead``.
+    trained_on
+        Ids of the structures that these weights have been trained on before, as far as is known.
     """
 
     model: Path
@@ -113,6 +115,7 @@ class MemberStart:
     head: str | None = None
     replay: PESData | None = None
     replay_weight: float = 1.0
+    trained_on: tuple[str, ...] = ()
 
 
 def member_starts(
@@ -161,16 +164,31 @@ def member_starts(
             f"training.start: the previous committee is of {backend}, and members of "
             f"{trainer.type} cannot start from it; use `type: scratch` for one iteration"
         )
-    files = [trainer.restartable(file) for file in _same_members(previous, members)]
+    places = _same_members(previous, members)
+    files = [trainer.restartable(previous.members[place].path) for place in places]
     for file in dict.fromkeys(files):
         if not file.is_file():
             raise InputError(f"training.start: {file}: there is no such file to start from")
         refuse_unknown_species(trainer, file, species, "the previous iteration's member")
-    return [MemberStart(file, reinitialise_readouts=start.reinitialise_readouts) for file in files]
+    return [
+        MemberStart(
+            file,
+            reinitialise_readouts=start.reinitialise_readouts,
+            trained_on=_trained_on(previous, place),
+        )
+        for file, place in zip(files, places, strict=True)
+    ]
 
 
-def _same_members(previous: Committee, members: int) -> list[Path]:
-    """The file that each member starts from."""
+def _trained_on(previous: Committee, place: int) -> tuple[str, ...]:
+    """What a member has been trained on; what any has, if only that is known."""
+    trained = previous.record.get("training", [])
+    known = trained[place] if place < len(trained) else {}
+    return tuple(known.get("trained_on", previous.record.get("trained_on", ())))
+
+
+def _same_members(previous: Committee, members: int) -> list[int]:
+    """The place in the previous committee of the member that each one starts from."""
     trained = previous.record.get("training", [])
     numbers = [one.get("member", place) for place, one in enumerate(trained)]
     numbers += list(range(len(numbers), len(previous)))
@@ -181,10 +199,7 @@ def _same_members(previous: Committee, members: int) -> list[Path]:
             "The previous committee has no member %s; these start from another member",
             ", ".join(map(str, lost)),
         )
-    return [
-        previous.members[places.get(member, member % len(previous))].path
-        for member in range(members)
-    ]
+    return [places.get(member, member % len(previous)) for member in range(members)]
 
 
 def refuse_unknown_species(trainer: Trainer, model: Path, species: list[int], what: str) -> None:
