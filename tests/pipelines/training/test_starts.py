@@ -120,9 +120,13 @@ def test_only_a_part_of_pet_learns_where_that_is_asked_for(
         and value.is_floating_point()
         and not np.allclose(value, after[name])
     }
-    allowed = ("heads.", "last_layers.") if method == "heads" else ("lora",)
-    assert all(any(part in name for part in allowed) for name in changed)
-    assert changed or any("lora_" in name for name in after)
+    if method == "heads":
+        assert changed
+        assert all(any(part in name for part in ("heads.", "last_layers.")) for name in changed)
+    else:  # corrections begin at zero, by their second factor, and stand beside the old weights
+        assert not changed
+        second = [value for name, value in after.items() if "lora_B" in name]
+        assert second and all(np.abs(value.numpy()).max() > 1e-4 for value in second)
 
 
 @slow
@@ -151,6 +155,69 @@ def test_a_second_head_repeats_what_the_foundation_model_had_learnt(
     energy = committee.predict(labelled[:4], device="cpu").energy.mean(axis=0)
     # it evaluates as the head of this level, whose E0 are this level's
     assert np.abs((energy - labelled[:4].energy) / 4).max() < 1.5
+
+
+@slow
+def test_after_a_second_head_training_goes_on_with_the_own_one(
+    labelled: PESData,
+    parameters: Make,
+    foundation: Callable[[str], Path],
+    committee_of: Callable[..., Committee],
+    tmp_path: Path,
+) -> None:
+    """Not with that of the foundation model, whose replayed energies are 3 eV per atom higher."""
+    higher = labelled.replace(energy=labelled.energy + 3.0 * labelled.n_atoms)
+    higher[:12].write(tmp_path / "replay.h5")
+    start = {
+        "type": "foundation",
+        "model": str(foundation("mace")),
+        "method": "multihead",
+        "replay": str(tmp_path / "replay.h5"),
+        "each_iteration": False,
+        "bootstrap": False,
+        "reinitialise_readouts": False,
+    }
+    arguments = labelled, tmp_path / "workspace"
+    learning = parameters(members=2, steps=5, start=start, loss="universal")
+    first = committee_of(*arguments, learning, 7, 1)
+    standing = parameters(members=2, steps=3, start=start, loss="universal", lr=NOT_LEARNING)
+    second = committee_of(*arguments, standing, 7, 2, previous=first)
+    for before, after in zip(first.members, second.members, strict=True):
+        assert list(load(after.path).heads) == ["Default"]
+        for one, other in zip(
+            before.evaluate(labelled[:3]), after.evaluate(labelled[:3]), strict=True
+        ):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@slow
+def test_which_structures_are_replayed_derives_from_the_seed(
+    labelled: PESData, parameters: Make, foundation: Callable[[str], Path], tmp_path: Path
+) -> None:
+    labelled[:15].write(tmp_path / "replay.h5")
+    start = {
+        "type": "foundation",
+        "model": str(foundation("mace")),
+        "method": "multihead",
+        "replay": str(tmp_path / "replay.h5"),
+        "replay_structures": 10,
+    }
+    chosen = parameters(members=2, start=start)
+    drawn = [
+        starts(chosen, Committee(()), 2, seed=seed)[0].replay.id.tolist() for seed in (7, 7, 8)
+    ]
+    assert len(set(drawn[0])) == 10
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@slow
+def test_a_head_that_the_model_does_not_have_is_refused_before_anything_runs(
+    parameters: Make, foundation: Callable[[str], Path]
+) -> None:
+    start = {"type": "foundation", "model": str(foundation("mace"))}
+    parameters(start=start | {"head": "Default"}).verify()
+    with pytest.raises(InputError, match=r"start.head = 'omat': the model has the heads Default"):
+        parameters(start=start | {"head": "omat"}).verify()
 
 
 def test_a_method_without_what_it_needs_is_refused() -> None:
@@ -250,7 +317,9 @@ def of_record(parameters: TrainingParameters, record: dict[str, Any], files: lis
     return Committee(tuple(ModelFile(file, backend) for file in files), record)
 
 
-def starts(parameters: TrainingParameters, previous: Committee, members: int) -> list[Any]:
+def starts(
+    parameters: TrainingParameters, previous: Committee, members: int, seed: int = 7
+) -> list[Any]:
     return member_starts(
         parameters.start,
         previous,
@@ -258,6 +327,7 @@ def starts(parameters: TrainingParameters, previous: Committee, members: int) ->
         species=[29],
         members=members,
         folder=Path("nowhere"),
+        seed=seed,
     )
 
 

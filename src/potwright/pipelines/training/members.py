@@ -92,6 +92,7 @@ def member_tasks(
         species=labelled.species,
         members=parameters.members,
         folder=workspace,
+        seed=seed,
     )
     drawn = [
         generator(seed, "training", iteration, member, "bootstrap") for member in range(len(starts))
