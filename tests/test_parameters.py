@@ -7,6 +7,11 @@ from pydantic import Field, ValidationError
 
 from potwright.errors import InputError
 from potwright.parameters import Parameters, unknown_key
+from potwright.pipelines.augmentation.parameters import RelaxationParameters
+from potwright.pipelines.evaluation.parameters import EvaluationParameters
+from potwright.pipelines.exploration.parameters import ExplorationParameters
+from potwright.pipelines.training.parameters import TrainingParameters
+from potwright.pipelines.validation.parameters import ValidationParameters
 
 
 class Random(Parameters):
@@ -91,6 +96,24 @@ def test_numbers_are_finite(value: float) -> None:
 def test_a_block_never_changes() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Inner(steps=1).steps = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        TrainingParameters,
+        EvaluationParameters,
+        ExplorationParameters,
+        ValidationParameters,
+        RelaxationParameters,
+    ],
+)
+def test_a_device_is_a_name_that_pytorch_knows(block: type[Parameters]) -> None:
+    for device in ("auto", "cpu", "cuda", "cuda:1"):
+        assert block.model_validate({"device": device}).device == device  # type: ignore[attr-defined]
+    for device in ("gpu", "CUDA", "cuda:", "cuda:one", ""):
+        with pytest.raises(InputError, match=rf"device = '{device}': must be auto, cpu, cuda, or"):
+            block.model_validate({"device": device})
 
 
 def test_one_line_for_a_key_that_nothing_reads() -> None:

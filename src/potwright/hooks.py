@@ -72,10 +72,12 @@ class SpeciesHooks:
         if self._training is None or node.name != "compute_labels" or candidates is None:
             return
         initial = catalog["initial_committee"].load()
+        labelled = catalog["labelled_structures_previous"].load()
+        species = sorted({*candidates.species, *labelled.species})
         if not initial:
-            self._training.refuse_species(candidates.species)
+            self._training.refuse_species(species)
         elif not catalog["committee_previous"].load():
-            refuse_unknown(candidates.species, initial.species, "initial_committee")
+            refuse_unknown(species, initial.species, "initial_committee")
 
 
 class StartHooks:

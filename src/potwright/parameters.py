@@ -10,11 +10,21 @@ import difflib
 import re
 import types
 import typing
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from potwright.errors import InputError
+
+
+def _is_device(device: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise ValueError("must be auto, cpu, cuda, or cuda:N for the GPU of number N")
+    return device
+
+
+Device = Annotated[str, AfterValidator(_is_device)]
+"""Where potentials compute: ``auto`` (GPUs where there are any), ``cpu``, ``cuda``, ``cuda:N``."""
 
 
 class Parameters(BaseModel):

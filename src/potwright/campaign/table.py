@@ -71,7 +71,7 @@ class _Reports:
         if metrics.empty:
             return NOTHING, NOTHING
         rows = metrics[(metrics["set"] == which) & (metrics["origin"] == "all")]
-        if rows.empty:
+        if rows.empty or not rows.iloc[0]["structures"]:
             return NOTHING, NOTHING
         prefix, unit = f"rmse_{name}", PROPERTIES[name]
         row = rows.iloc[0]

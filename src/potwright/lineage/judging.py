@@ -161,7 +161,7 @@ def _role(
         return f"{split}, of potentials that the campaign did not train"
     if split == "training" and not members:
         alone = pes.origin[row] == "isolated_atom"
-        if alone and record.get("reference_energies_source") == "isolated atoms":
+        if alone and record.get("reference_energies_source", "").startswith("isolated atoms"):
             return "reference energy"
         return "training set, drawn by no member"
     return split

@@ -86,3 +86,32 @@ def test_the_audit_sample_is_scored_with_the_committee_that_drew_it(structures: 
     ]
     assert errors_by_set["training"] == pytest.approx(1.0)
     assert errors_by_set["audit"] == pytest.approx(5.0)
+
+
+def test_what_a_member_has_trained_on_is_in_no_held_out_row_but_counted(structures: Any) -> None:
+    """Which happens where a campaign begins with potentials that know its structures."""
+    pes = structures(9, split=["training"] * 3 + ["validation"] * 3 + ["test"] * 3, iteration=1)
+    off = np.full(9, 0.005)
+    seen = [0, 3, 4, 6, 7, 8]
+    off[seen] = 0.0  # whoever has seen a structure is right
+    predictions = Predictions(
+        id=pes.id,
+        offsets=pes.offsets,
+        energy=(pes.energy + off * pes.n_atoms)[None].repeat(2, axis=0),
+        forces=np.stack([pes.forces] * 2),
+        stress=np.stack([pes.stress] * 2),
+    )
+    record = {"trained_on": [], "training": [{"trained_on": pes.id[seen].tolist()}, {}]}
+    table = metrics_table(predictions, Predictions.empty(), pes, 1, record)
+    rows = table[table.origin == "all"].set_index("set")
+    assert rows["structures"].to_dict() == {
+        "training": 3,
+        "validation": 1,
+        "test": 0,
+        "test of first iteration": 0,
+    }
+    assert rows["left_out"].tolist() == [0, 2, 3, 3]
+    error = rows["rmse_energy_committee_mev_per_atom"]
+    assert error["validation"] == pytest.approx(5.0)
+    assert error["training"] == pytest.approx(5.0 * np.sqrt(2 / 3))
+    assert np.isnan(error["test"])

@@ -8,6 +8,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.pipelines.training.reference_energies import reference_energies
+from potwright.pipelines.training.training_set import training_set
 
 EXACT = {29: -3.25, 79: -1.5}
 BOX = np.eye(3) * 8
@@ -66,12 +67,45 @@ def test_a_fit_stays_as_the_first_iteration_made_it() -> None:
     assert reference_energies(PESData.concatenate([first, later])) == reference_energies(first)
 
 
-def test_a_species_that_enters_later_is_fitted_over_all_iterations() -> None:
+@pytest.mark.parametrize("entering", [[lone("Cu", -0.1)], [lone("Cu", -0.1), lone("Au", -0.2)]])
+def test_isolated_atoms_that_enter_later_leave_a_fit_as_it_is(entering: list[Atoms]) -> None:
+    first = data([molecule("CuAu2"), molecule("Cu2Au")])
+    both = PESData.concatenate([first, data(entering, iteration=2)])
+    assert reference_energies(both) == reference_energies(first)
+    # they are learnt from, then
+    both = PESData.concatenate([both, data([molecule("CuAu3", 0.3)], split="validation")])
+    assert len(training_set(both).training) == 2 + len(entering)
+
+
+def test_only_a_species_that_enters_later_is_fitted_anew() -> None:
+    """Of structures that say of copper what the first ones did not, it learns nothing."""
     first = data([molecule("Cu2"), molecule("Cu3", 0.1)])
-    later = data([molecule("CuAu2")], iteration=2)
+    later = data([molecule("CuAu2"), molecule("Cu4", 0.2, 50.0)], iteration=2)
     found = reference_energies(PESData.concatenate([first, later]))
     assert found.by_species == pytest.approx(EXACT)
-    assert found.source == "least squares over 3 training structures"
+    assert found.source == (
+        "least squares over 2 training structures; "
+        "least squares over 1 training structures (Z = 79)"
+    )
+
+
+def test_where_isolated_atoms_decide_a_later_species_has_its_own_or_is_fitted() -> None:
+    first = data([molecule("Cu2"), lone("Cu", -0.1)])
+    with_atom = data([molecule("Cu2Au", 0.1), lone("Au", -0.2)], iteration=2)
+    found = reference_energies(PESData.concatenate([first, with_atom]))
+    assert found.by_species == {29: -0.1, 79: -0.2}
+    assert found.source == "isolated atoms"
+    without = data([molecule("Cu2Au", 0.1, -9.0)], iteration=2)
+    both = PESData.concatenate([first, without])
+    found = reference_energies(both)
+    assert found.by_species == pytest.approx({29: -0.1, 79: -9.0 + 0.2})
+    assert found.source.startswith("isolated atoms; least squares over 1 training structures")
+    # an atom that comes after that is a structure like others
+    later = data([lone("Au", -0.2)], iteration=3)
+    checking = data([molecule("CuAu3", 0.3)], split="validation", iteration=3)
+    everything = training_set(PESData.concatenate([both, later, checking]))
+    assert everything.energies == found
+    assert sorted(everything.training.energy) == pytest.approx([-9.0, 2 * EXACT[29], -0.2])
 
 
 def test_only_training_structures_are_fitted() -> None:

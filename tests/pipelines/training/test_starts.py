@@ -16,7 +16,7 @@ from ase.build import bulk
 from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.pipelines.training.mace.start import flat_weights, load
-from potwright.pipelines.training.members import member_task, train_members
+from potwright.pipelines.training.members import member_task, member_tasks, train_members
 from potwright.pipelines.training.metatrain.log import weights
 from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.pipelines.training.starts import FoundationStart, MemberStart, member_starts
@@ -120,9 +120,13 @@ def test_only_a_part_of_pet_learns_where_that_is_asked_for(
         and value.is_floating_point()
         and not np.allclose(value, after[name])
     }
-    allowed = ("heads.", "last_layers.") if method == "heads" else ("lora",)
-    assert all(any(part in name for part in allowed) for name in changed)
-    assert changed or any("lora_" in name for name in after)
+    if method == "heads":
+        assert changed
+        assert all(any(part in name for part in ("heads.", "last_layers.")) for name in changed)
+    else:  # corrections begin at zero, by their second factor, and stand beside the old weights
+        assert not changed
+        second = [value for name, value in after.items() if "lora_B" in name]
+        assert second and all(np.abs(value.numpy()).max() > 1e-4 for value in second)
 
 
 @slow
@@ -151,6 +155,69 @@ def test_a_second_head_repeats_what_the_foundation_model_had_learnt(
     energy = committee.predict(labelled[:4], device="cpu").energy.mean(axis=0)
     # it evaluates as the head of this level, whose E0 are this level's
     assert np.abs((energy - labelled[:4].energy) / 4).max() < 1.5
+
+
+@slow
+def test_after_a_second_head_training_goes_on_with_the_own_one(
+    labelled: PESData,
+    parameters: Make,
+    foundation: Callable[[str], Path],
+    committee_of: Callable[..., Committee],
+    tmp_path: Path,
+) -> None:
+    """Not with that of the foundation model, whose replayed energies are 3 eV per atom higher."""
+    higher = labelled.replace(energy=labelled.energy + 3.0 * labelled.n_atoms)
+    higher[:12].write(tmp_path / "replay.h5")
+    start = {
+        "type": "foundation",
+        "model": str(foundation("mace")),
+        "method": "multihead",
+        "replay": str(tmp_path / "replay.h5"),
+        "each_iteration": False,
+        "bootstrap": False,
+        "reinitialise_readouts": False,
+    }
+    arguments = labelled, tmp_path / "workspace"
+    learning = parameters(members=2, steps=5, start=start, loss="universal")
+    first = committee_of(*arguments, learning, 7, 1)
+    standing = parameters(members=2, steps=3, start=start, loss="universal", lr=NOT_LEARNING)
+    second = committee_of(*arguments, standing, 7, 2, previous=first)
+    for before, after in zip(first.members, second.members, strict=True):
+        assert list(load(after.path).heads) == ["Default"]
+        for one, other in zip(
+            before.evaluate(labelled[:3]), after.evaluate(labelled[:3]), strict=True
+        ):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@slow
+def test_which_structures_are_replayed_derives_from_the_seed(
+    labelled: PESData, parameters: Make, foundation: Callable[[str], Path], tmp_path: Path
+) -> None:
+    labelled[:15].write(tmp_path / "replay.h5")
+    start = {
+        "type": "foundation",
+        "model": str(foundation("mace")),
+        "method": "multihead",
+        "replay": str(tmp_path / "replay.h5"),
+        "replay_structures": 10,
+    }
+    chosen = parameters(members=2, start=start)
+    drawn = [
+        starts(chosen, Committee(()), 2, seed=seed)[0].replay.id.tolist() for seed in (7, 7, 8)
+    ]
+    assert len(set(drawn[0])) == 10
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+@slow
+def test_a_head_that_the_model_does_not_have_is_refused_before_anything_runs(
+    parameters: Make, foundation: Callable[[str], Path]
+) -> None:
+    start = {"type": "foundation", "model": str(foundation("mace"))}
+    parameters(start=start | {"head": "Default"}).verify()
+    with pytest.raises(InputError, match=r"start.head = 'omat': the model has the heads Default"):
+        parameters(start=start | {"head": "omat"}).verify()
 
 
 def test_a_method_without_what_it_needs_is_refused() -> None:
@@ -212,17 +279,37 @@ def test_members_go_on_from_their_own_last_iteration(
     assert [m["started_from"] for m in first.record["training"]] == ["scratch"] * 2
     assert first.record["training"][0]["optimiser_steps"] > 3
     assert first.record["trained_on"] == first.record["training"][0]["trained_on"]
-    first.save(tmp_path / "committee")
+    # as of a committee that a campaign began with, and that knew its validation set
+    before = [
+        {**m, "trained_on": [*m["trained_on"], labelled.id[12 + n]]}
+        for n, m in enumerate(first.record["training"])
+    ]
+    Committee(first.members, {**first.record, "training": before}).save(tmp_path / "committee")
     previous = load_committee(tmp_path / "committee")
-    second = committee_of(labelled, tmp_path / "workspace", parameters, 7, 2, previous=previous)
+    arguments = labelled, tmp_path / "workspace", parameters, 7, 2
+    second = committee_of(*arguments, previous=previous)
     trained = second.record["training"]
     files = [parameters.trainer.restartable(member.path) for member in previous.members]
     assert [m["started_from"] for m in trained] == list(map(str, files))
     assert [m["optimiser_steps"] for m in trained] == [3, 3]
-    # each has drawn structures of its own, all of which count as seen
-    assert set(trained[0]["trained_on"]) != set(trained[1]["trained_on"])
-    union = set(trained[0]["trained_on"]) | set(trained[1]["trained_on"])
-    assert set(second.record["trained_on"]) == union
+    # each has drawn structures of its own, and what its weights had seen before counts as seen
+    drawn = [set(t.training.id) for t in member_tasks(*arguments, previous=previous)]
+    assert drawn[0] != drawn[1]
+    for own, member, inherited in zip(drawn, trained, before, strict=True):
+        assert set(member["trained_on"]) == own | set(inherited["trained_on"])
+    assert set(second.record["trained_on"]) == set(labelled.id[:14])
+
+
+@slow
+def test_where_only_the_union_is_known_each_member_has_seen_it(
+    parameters: Make, trained: Any
+) -> None:
+    files = [member.path for member in trained.committee.members[:2]]
+    for record in ({"trained_on": ["a", "b"]}, {"trained_on": ["a", "b"], "training": [{}, {}]}):
+        found = starts(
+            parameters(start={"type": "warm"}), of_record(parameters(), record, files), 2
+        )
+        assert [one.trained_on for one in found] == [("a", "b")] * 2
 
 
 def of_record(parameters: TrainingParameters, record: dict[str, Any], files: list[Path]) -> Any:
@@ -230,7 +317,9 @@ def of_record(parameters: TrainingParameters, record: dict[str, Any], files: lis
     return Committee(tuple(ModelFile(file, backend) for file in files), record)
 
 
-def starts(parameters: TrainingParameters, previous: Committee, members: int) -> list[Any]:
+def starts(
+    parameters: TrainingParameters, previous: Committee, members: int, seed: int = 7
+) -> list[Any]:
     return member_starts(
         parameters.start,
         previous,
@@ -238,6 +327,7 @@ def starts(parameters: TrainingParameters, previous: Committee, members: int) ->
         species=[29],
         members=members,
         folder=Path("nowhere"),
+        seed=seed,
     )
 
 

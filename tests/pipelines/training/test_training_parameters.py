@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import ase.io
 import pytest
+from ase.build import bulk
 
 from potwright.errors import InputError
 from potwright.pipelines.training.mace.settings import OWN_SETTINGS, arguments, known_settings
@@ -64,7 +68,31 @@ def test_settings_are_checked_without_importing_torch() -> None:
             {"trainer": {"settings": {"amsgrad": False}}},
             r"trainer.settings: amsgrad: is always True in MACE, which cannot change it",
         ),
+        (
+            {"trainer": {"settings": {"lbfgs": True}}},
+            r"trainer.settings: lbfgs: cannot be used here: MACE takes one step per epoch",
+        ),
+        ({"trainer": {"settings": {"dry_run": True}}}, r"dry_run: cannot .*: it trains nothing"),
         ({"trainer": {"type": "nequip"}}, r"trainer.type = 'nequip'"),
+        (
+            {"start": {"type": "warm", "epochs": 5, "optimiser_steps": 50}},
+            r"`epochs` and `optimiser_steps` both say how long",
+        ),
+        (
+            {"start": {"type": "foundation", "model": "s", "epochs": 5, "optimiser_steps": 50}},
+            r"`epochs` and `optimiser_steps` both say how long",
+        ),
+        (
+            {
+                "trainer": {
+                    "type": "metatrain",
+                    "architecture": "pet",
+                    "settings": {"training": {"max_atoms_per_batch": 100}},
+                },
+                "start": {"type": "warm", "optimiser_steps": 50},
+            },
+            r"length that `start` gives, trainer.*max_atoms_per_batch",
+        ),
     ],
 )
 def test_mistakes_are_named(given: dict, message: str) -> None:
@@ -100,3 +128,48 @@ def test_a_start_that_is_not_there_is_refused_before_anything_runs(tmp_path: Pat
             TrainingParameters.model_validate({"start": start}).verify()
     named = {"type": "foundation", "model": "small"}  # MACE knows it
     TrainingParameters.model_validate({"start": named}).verify()
+
+
+@pytest.fixture
+def replaying(tmp_path: Path) -> Callable[..., TrainingParameters]:
+    """Parameters that replay so many copper crystals, whose energies are under one of two names."""
+
+    def make(energies: int, key: str = "REF_energy", **start: Any) -> TrainingParameters:
+        crystals = [bulk("Cu", a=3.5 + number / 100) for number in range(12)]
+        for atoms in crystals[:energies]:
+            atoms.info[key] = -1.0
+        path = tmp_path / f"{energies}_{key}.xyz"
+        ase.io.write(path, crystals, format="extxyz")
+        given = {
+            "type": "foundation",
+            "model": "small",
+            "method": "multihead",
+            "replay": str(path),
+            "replay_labels": "REF_",
+        }
+        return TrainingParameters.model_validate({"start": given | start})
+
+    return make
+
+
+def test_what_cannot_be_replayed_is_refused_before_anything_runs(
+    replaying: Callable[..., TrainingParameters], tmp_path: Path
+) -> None:
+    (tmp_path / "text.xyz").write_text("no structures")
+    for parameters, message in (
+        (replaying(12, replay=str(tmp_path / "none.xyz")), r"replay: .*none.xyz: there is no such"),
+        (replaying(12, replay=str(tmp_path / "text.xyz")), r"text.xyz cannot be read as structure"),
+        (replaying(9), r"holds 9 structures with an energy, and at least 10 are needed"),
+        (replaying(12, "other_energy"), r"holds 0 structures .*`replay_labels` \('REF_'\) says"),
+    ):
+        with pytest.raises(InputError, match=message):
+            parameters.verify()
+    replaying(10).verify()
+
+
+def test_too_few_to_replay_of_the_species_are_told_before_labels_are_paid_for(
+    replaying: Callable[..., TrainingParameters],
+) -> None:
+    replaying(12).refuse_species([29, 79])
+    with pytest.raises(InputError, match=r"holds 0 .*, of the species that are trained, and at"):
+        replaying(12).refuse_species([79])

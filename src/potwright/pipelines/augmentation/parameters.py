@@ -8,7 +8,7 @@ from ase.formula import Formula
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from potwright.execution import ExecutorParameters, LocalExecutor
-from potwright.parameters import Parameters
+from potwright.parameters import Device, Parameters
 from potwright.potentials.species import Symbol
 
 SUM_TOLERANCE = 1e-6
@@ -186,7 +186,7 @@ class RelaxationParameters(Parameters):
     steps: int = Field(default=20, ge=1)
     max_force_ev_per_angstrom: float = Field(default=0.1, gt=0)
     executor: ExecutorParameters = LocalExecutor()
-    device: str = "auto"
+    device: Device = "auto"
 
 
 class RandomSearchParameters(Parameters):

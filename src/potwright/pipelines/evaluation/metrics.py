@@ -7,18 +7,21 @@ components. Members are given as mean ± standard deviation (AiiDA-TrainsPot, Di
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from potwright.pes import PESData
 from potwright.uncertainty import Predictions
+from potwright.uncertainty.evidence import trained_on
 from potwright.uncertainty.measurement import MILLI, UNITS, audit_of
 
 FIRST_TEST = "test of first iteration"
 AUDIT = "audit"
 ALL = "all"
+HELD_OUT = ("validation", "test", FIRST_TEST)
 
 
 def metrics_table(
@@ -26,6 +29,7 @@ def metrics_table(
     predictions_previous: Predictions,
     labelled: PESData,
     iteration: int,
+    record: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Errors on what is labelled.
 
@@ -36,23 +40,32 @@ def metrics_table(
     Isolated atoms give the reference energies and are not learnt from: they have a row of their
     own, and do not count in ``all``.
 
+    Parameters
+    ----------
+    record
+        What is known of the current committee: what any of its members has been trained on is in
+        no validation or test row, whatever its split says, but counted in ``left_out``.
+
     Returns
     -------
     DataFrame
-        Columns iteration, set, origin (``all`` or one), structures, atoms, and per property
+        Columns iteration, set, origin (``all`` or one), structures, atoms, left_out, and per
+        property
         ``rmse_<property>_members_mean_<unit>``, ``…_members_std_…``, ``…_committee_…``.
     """
     rows = []
+    seen = trained_on(labelled, record or {})
+    lone = labelled.origin == "isolated_atom"
     for name, mask, source in _sets(predictions, predictions_previous, labelled, iteration):
         for origin in [ALL, *np.unique(labelled.origin[mask]).tolist()]:
-            lone = labelled.origin == "isolated_atom"
-            chosen = mask & (~lone if origin == ALL else labelled.origin == origin)
             place = source.index_of(labelled.id)
-            chosen = np.flatnonzero(chosen & (place >= 0))
-            if len(chosen):
+            its = mask & (~lone if origin == ALL else labelled.origin == origin) & (place >= 0)
+            chosen = its & ~(seen & (name in HELD_OUT))
+            if its.any():
                 structures = labelled[chosen]
                 row = {"iteration": iteration, "set": name, "origin": origin}
                 row |= {"structures": len(structures), "atoms": int(structures.offsets[-1])}
+                row |= {"left_out": int(its.sum() - chosen.sum())}
                 rows.append(row | errors(source.take(place[chosen]), structures))
     return pd.DataFrame(rows)
 

@@ -69,11 +69,14 @@ def compute_metrics(
     predictions: Predictions,
     predictions_previous: Predictions,
     labelled_structures: PESData,
+    committee: PredictingCommittee,
     campaign: CampaignParameters,
 ) -> pd.DataFrame:
     """Root mean square errors of the members and of their mean, by set and origin."""
     iteration = campaign.iteration_of(labelled_structures.iteration)
-    return metrics_table(predictions, predictions_previous, labelled_structures, iteration)
+    return metrics_table(
+        predictions, predictions_previous, labelled_structures, iteration, committee.record
+    )
 
 
 def calibrate(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from potwright.execution import ExecutorParameters, LocalExecutor
-from potwright.parameters import Parameters
+from potwright.parameters import Device, Parameters
 
 
 def _above_zero(value: float) -> float:
@@ -171,5 +171,5 @@ class EvaluationParameters(Parameters):
     calibration: CalibrationParameters = CalibrationParameters()
     convergence: ConvergenceParameters = ConvergenceParameters()
     atoms_per_batch: int | None = Field(default=None, ge=1)
-    device: str = "auto"
+    device: Device = "auto"
     executor: ExecutorParameters = LocalExecutor()

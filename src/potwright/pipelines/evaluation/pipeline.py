@@ -27,7 +27,7 @@ def create_pipeline(**_: Any) -> Pipeline:
             ),
             Node(
                 nodes.compute_metrics,
-                ["predictions", "predictions_previous", labelled, "params:campaign"],
+                ["predictions", "predictions_previous", labelled, "committee", "params:campaign"],
                 "metrics",
                 name="compute_metrics",
             ),

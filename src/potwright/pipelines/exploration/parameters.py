@@ -27,7 +27,7 @@ from potwright.dynamics import (
 )
 from potwright.errors import InputError
 from potwright.execution import ExecutorParameters, LocalExecutor
-from potwright.parameters import Parameters
+from potwright.parameters import Device, Parameters
 from potwright.pes import PESData
 from potwright.pipelines.exploration import fitting
 from potwright.pipelines.exploration.design import (
@@ -197,7 +197,7 @@ class ExplorationParameters(Parameters):
     metadynamics: Metadynamics = Metadynamics()
     watch: WatchParameters = WatchParameters()
     executor: ExecutorParameters = LocalExecutor()
-    device: str = "auto"
+    device: Device = "auto"
     trajectories_together: int = Field(default=1, ge=1)
     checkpoint_interval_steps: int = Field(default=1000, ge=1)
 

@@ -101,5 +101,6 @@ def _is_wide(metrics: pd.DataFrame, name: str) -> bool:
 def _tick(number: int, metrics: pd.DataFrame) -> str:
     """The iteration, and how many structures were labelled."""
     rows = metrics[metrics["iteration"] == number]
-    counted = rows[rows["set"].isin(["training", "validation", "test"])]["structures"].sum()
-    return f"{number}<br>{counted} labelled"
+    rows = rows[rows["set"].isin(["training", "validation", "test"])]
+    counted = rows["structures"].sum() + rows.get("left_out", pd.Series(dtype=int)).sum()
+    return f"{number}<br>{int(counted)} labelled"

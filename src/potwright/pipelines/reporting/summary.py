@@ -114,7 +114,8 @@ def _errors(reports: IterationReports) -> Table | None:
             for n in PROPERTIES
         ]
         means = [_number(row[f"rmse_{n}_committee_{UNITS[n]}"]) for n in PROPERTIES]
-        cells.append([row["set"], str(row["structures"]), *members, *means])
+        left_out = f" ({row['left_out']} trained on, left out)" if row.get("left_out") else ""
+        cells.append([row["set"], f"{row['structures']}{left_out}", *members, *means])
     return {"heads": heads, "rows": cells}
 
 

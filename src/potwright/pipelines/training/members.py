@@ -14,7 +14,7 @@ import numpy as np
 from potwright.errors import InputError
 from potwright.execution import run_tasks
 from potwright.pes import PESData
-from potwright.pipelines.training.parameters import TrainerParameters, TrainingParameters
+from potwright.pipelines.training.parameters import TrainingParameters
 from potwright.pipelines.training.starts import MemberStart, ScratchStart, member_starts
 from potwright.pipelines.training.trainer import MemberResult, MemberTask, train_member
 from potwright.pipelines.training.training_set import (
@@ -92,6 +92,7 @@ def member_tasks(
         species=labelled.species,
         members=parameters.members,
         folder=workspace,
+        seed=seed,
     )
     drawn = [
         generator(seed, "training", iteration, member, "bootstrap") for member in range(len(starts))
@@ -166,7 +167,7 @@ def member_task(
     start: MemberStart | None = None,
 ) -> MemberTask:
     """The task of one member; its folder is named after all that decides what the member is."""
-    trainer = _trainer(parameters, start)
+    trainer = parameters.trainer if start is None else parameters.trainer_after(parameters.start)
     digest = hashlib.blake2b(digest_size=12)
     parts = [data.training, data.validation]
     if start is not None:
@@ -196,18 +197,6 @@ def member_task(
     )
 
 
-def _trainer(parameters: TrainingParameters, start: MemberStart | None) -> TrainerParameters:
-    """The trainer, with the length that the start asks for."""
-    trainer, given = parameters.trainer, parameters.start
-    if start is None or isinstance(given, ScratchStart):
-        return trainer
-    if given.optimiser_steps is not None:
-        return trainer.model_copy(update={"optimiser_steps": given.optimiser_steps})
-    if given.epochs is not None:
-        return trainer.model_copy(update={"epochs": given.epochs, "optimiser_steps": None})
-    return trainer
-
-
 def _record(data: TrainingSet, labelled: PESData, parameters: TrainingParameters) -> dict[str, Any]:
     """What is known of all members of a committee alike, as its folder keeps it."""
     return {
@@ -224,8 +213,18 @@ def _record(data: TrainingSet, labelled: PESData, parameters: TrainingParameters
 
 
 def _of_members(tasks: list[MemberTask], results: dict[int, MemberResult]) -> dict[str, Any]:
-    """What is known of each member, and the union of what they were trained on."""
-    trained_on = [list(dict.fromkeys(task.training.id.tolist())) for task in tasks]
+    """What is known of each member, and the union of what they were trained on.
+
+    What the weights that a member starts from had been trained on, it has been, too.
+    """
+    trained_on = [
+        list(
+            dict.fromkeys(
+                [*(task.start.trained_on if task.start else ()), *task.training.id.tolist()]
+            )
+        )
+        for task in tasks
+    ]
     return {
         "versions": next(iter(results.values())).versions,
         "trained_on": list(dict.fromkeys(id for ids in trained_on for id in ids)),

@@ -16,8 +16,17 @@ from potwright.pes import PESData
 from potwright.pipelines.training.trainer import Trainer
 from potwright.potentials import Committee
 from potwright.potentials.species import in_symbols
+from potwright.randomness import generator
 
 logger = logging.getLogger(__name__)
+
+FEWEST_REPLAYED = 10
+"""One in ten of them validates."""
+
+
+def _refuse_two_lengths(epochs: int | None, optimiser_steps: int | None) -> None:
+    if epochs is not None and optimiser_steps is not None:
+        raise ValueError("`epochs` and `optimiser_steps` both say how long to train; give one")
 
 
 class ScratchStart(Parameters):
@@ -45,6 +54,11 @@ class WarmStart(Parameters):
     reinitialise_readouts: bool = True
     epochs: int | None = Field(default=None, ge=1)
     optimiser_steps: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        _refuse_two_lengths(self.epochs, self.optimiser_steps)
+        return self
 
 
 class FoundationStart(Parameters):
@@ -79,8 +93,13 @@ class FoundationStart(Parameters):
     optimiser_steps: int | None = Field(default=None, ge=1)
     replay: str | None = None
     replay_labels: str = "calculator"
-    replay_structures: int | None = Field(default=None, ge=10)
+    replay_structures: int | None = Field(default=None, ge=FEWEST_REPLAYED)
     replay_weight: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        _refuse_two_lengths(self.epochs, self.optimiser_steps)
+        return self
 
     @model_validator(mode="after")
     def _replay_is_for_multihead(self) -> Self:
@@ -105,6 +124,8 @@ class MemberStart:
         A model file of the trainer's backend.
     replay
         Structures that the second head repeats; None but for ``multihead``.
+    trained_on
+        Ids of the structures that these weights have been trained on before, as far as is known.
     """
 
     model: Path
@@ -113,6 +134,7 @@ class MemberStart:
     head: str | None = None
     replay: PESData | None = None
     replay_weight: float = 1.0
+    trained_on: tuple[str, ...] = ()
 
 
 def member_starts(
@@ -123,6 +145,7 @@ def member_starts(
     species: list[int],
     members: int,
     folder: Path,
+    seed: int,
 ) -> list[MemberStart | None]:
     """Where each member begins; None: from scratch.
 
@@ -134,6 +157,8 @@ def member_starts(
         Atomic numbers that the models will have to know.
     folder
         For a foundation model that the backend fetches.
+    seed
+        Of the project, from which the draw of replayed structures derives.
 
     Raises
     ------
@@ -148,7 +173,7 @@ def member_starts(
             method=start.method,
             reinitialise_readouts=start.reinitialise_readouts,
             head=start.head,
-            replay=_replay(start, species) if start.replay else None,
+            replay=_drawn(replayable(start, species), start, seed) if start.replay else None,
             replay_weight=start.replay_weight,
         )
         logger.info("Fine-tuning %s (%s)", start.model, start.method)
@@ -161,16 +186,31 @@ def member_starts(
             f"training.start: the previous committee is of {backend}, and members of "
             f"{trainer.type} cannot start from it; use `type: scratch` for one iteration"
         )
-    files = [trainer.restartable(file) for file in _same_members(previous, members)]
+    places = _same_members(previous, members)
+    files = [trainer.restartable(previous.members[place].path) for place in places]
     for file in dict.fromkeys(files):
         if not file.is_file():
             raise InputError(f"training.start: {file}: there is no such file to start from")
         refuse_unknown_species(trainer, file, species, "the previous iteration's member")
-    return [MemberStart(file, reinitialise_readouts=start.reinitialise_readouts) for file in files]
+    return [
+        MemberStart(
+            file,
+            reinitialise_readouts=start.reinitialise_readouts,
+            trained_on=_trained_on(previous, place),
+        )
+        for file, place in zip(files, places, strict=True)
+    ]
 
 
-def _same_members(previous: Committee, members: int) -> list[Path]:
-    """The file that each member starts from."""
+def _trained_on(previous: Committee, place: int) -> tuple[str, ...]:
+    """What a member has been trained on; what any has, if only that is known."""
+    trained = previous.record.get("training", [])
+    known = trained[place] if place < len(trained) else {}
+    return tuple(known.get("trained_on", previous.record.get("trained_on", ())))
+
+
+def _same_members(previous: Committee, members: int) -> list[int]:
+    """The place in the previous committee of the member that each one starts from."""
     trained = previous.record.get("training", [])
     numbers = [one.get("member", place) for place, one in enumerate(trained)]
     numbers += list(range(len(numbers), len(previous)))
@@ -181,10 +221,7 @@ def _same_members(previous: Committee, members: int) -> list[Path]:
             "The previous committee has no member %s; these start from another member",
             ", ".join(map(str, lost)),
         )
-    return [
-        previous.members[places.get(member, member % len(previous))].path
-        for member in range(members)
-    ]
+    return [places.get(member, member % len(previous)) for member in range(members)]
 
 
 def refuse_unknown_species(trainer: Trainer, model: Path, species: list[int], what: str) -> None:
@@ -205,27 +242,45 @@ def refuse_unknown_species(trainer: Trainer, model: Path, species: list[int], wh
         )
 
 
-def _replay(start: FoundationStart, species: list[int]) -> PESData:
-    """Structures to repeat, of these species: as many as are asked for, the same ones always."""
+def replayable(start: FoundationStart, species: list[int] | None = None) -> PESData:
+    """The labelled structures of ``replay``, of these species if they are known.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it cannot be read, or it holds too few.
+    """
     import ase.io
 
-    path = Path(str(start.replay))
+    path = Path(str(start.replay)).expanduser()
+    where = f"training.start.replay: {path}"
     if not path.is_file():
-        raise InputError(f"training.start.replay: {path}: there is no such file")
+        raise InputError(f"{where}: there is no such file")
     if path.suffix == ".h5":
         pes = PESData.read(path)
     else:
-        pes = PESData.from_atoms(ase.io.read(path, index=":"), labels=start.replay_labels)
-    foreign = np.add.reduceat(~np.isin(pes.numbers, species), pes.offsets[:-1]) > 0
-    labelled = pes[pes.has_labels & ~foreign]
-    if len(labelled) < 10:
+        try:
+            atoms = ase.io.read(path, index=":")
+        except Exception as error:  # ASE's readers raise anything
+            raise InputError(f"{where} cannot be read as structures ({error})") from error
+        pes = PESData.from_atoms(atoms, labels=start.replay_labels)
+    labelled, of_which = pes[pes.has_labels], ""
+    if species is not None and len(labelled):
+        foreign = np.add.reduceat(~np.isin(labelled.numbers, species), labelled.offsets[:-1]) > 0
+        labelled, of_which = labelled[~foreign], ", of the species that are trained"
+    if len(labelled) < FEWEST_REPLAYED:
         raise InputError(
-            f"training.start.replay: {path} holds {len(labelled)} structures with an energy, of "
-            "the species that are trained, and at least 10 are needed; `replay_labels` says where "
+            f"{where} holds {len(labelled)} structures with an energy{of_which}, and at least "
+            f"{FEWEST_REPLAYED} are needed; `replay_labels` ({start.replay_labels!r}) says where "
             "labels are"
         )
     logger.info("%d of the %d structures in %s can be replayed", len(labelled), len(pes), path)
-    if start.replay_structures and start.replay_structures < len(labelled):
-        drawn = np.random.default_rng(0).permutation(len(labelled))[: start.replay_structures]
-        labelled = labelled[np.sort(drawn)]
     return labelled
+
+
+def _drawn(replay: PESData, start: FoundationStart, seed: int) -> PESData:
+    """As many structures as are asked for, the same ones in each iteration."""
+    if start.replay_structures is None or start.replay_structures >= len(replay):
+        return replay
+    order = generator(seed, "training", "replay").permutation(len(replay))
+    return replay[np.sort(order[: start.replay_structures])]

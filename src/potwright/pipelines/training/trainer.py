@@ -59,6 +59,8 @@ class Ran:
 
     Attributes
     ----------
+    optimiser_steps
+        None where the backend does not tell, and they cannot be known otherwise.
     learning_curve
         One point per validation: ``epoch``, ``loss``, ``rmse_e_per_atom`` (eV), ``rmse_f`` (eV/Å),
         and what else the backend tells.
@@ -67,7 +69,7 @@ class Ran:
     """
 
     epochs: int
-    optimiser_steps: int
+    optimiser_steps: int | None
     learning_curve: list[dict[str, float]]
     resumed_after: list[int] = field(default_factory=list)
 
@@ -79,7 +81,7 @@ class MemberResult:
     model: Path
     seed: int
     epochs: int
-    optimiser_steps: int
+    optimiser_steps: int | None
     seconds: float
     learning_curve: list[dict[str, float]]
     versions: dict[str, str]

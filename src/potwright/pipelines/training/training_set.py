@@ -41,8 +41,8 @@ def training_set(labelled: PESData) -> TrainingSet:
     """
     energies = reference_energies(labelled)
     usable = labelled[labelled.has_labels]
-    if energies.source == "isolated atoms":
-        usable = usable[~is_isolated_atom(usable)]
+    first_atoms = usable.numbers[usable.offsets[:-1]]
+    usable = usable[~(is_isolated_atom(usable) & np.isin(first_atoms, energies.of_atoms))]
     training, validation = (usable[usable.split == name] for name in ("training", "validation"))
     for name, part in (("training", training), ("validation", validation)):
         if not len(part):

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from potwright.dynamics import DispersionParameters, NoDispersion
 from potwright.execution import ExecutorParameters, LocalExecutor
-from potwright.parameters import Parameters
+from potwright.parameters import Device, Parameters
 from potwright.pipelines.validation.parameters_crystals import (
     DefectParameters,
     ElasticParameters,
@@ -82,7 +82,7 @@ class ValidationParameters(Parameters):
     melt_quench: MeltQuenchParameters = MeltQuenchParameters()
     alloys: AlloyParameters = AlloyParameters()
     executor: ExecutorParameters = LocalExecutor()
-    device: str = "auto"
+    device: Device = "auto"
 
     @field_validator("potentials")
     @classmethod

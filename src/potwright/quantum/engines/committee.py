@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from potwright.errors import InputError
-from potwright.parameters import Parameters
+from potwright.parameters import Device, Parameters
 from potwright.quantum.level_of_theory import LevelOfTheory
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class CommitteeEngine(Parameters):
         Whether the labels that it learnt from contain dispersion, which must then not be added in
         dynamics.
     device
-        ``auto``, ``cpu``, ``cuda``, …; not part of the level of theory.
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; not part of the level of theory.
     """
 
     gamma_only: ClassVar[bool] = False
@@ -38,7 +38,7 @@ class CommitteeEngine(Parameters):
     type: Literal["committee"] = "committee"
     path: Path
     includes_dispersion: bool
-    device: str = "auto"
+    device: Device = "auto"
 
     def elements(self) -> frozenset[int] | None:
         """What it was trained on, or what its models know if no record says so."""

@@ -120,6 +120,15 @@ def test_what_ran_is_read_back(
     assert found == pytest.approx(todo.energies)
 
 
+@slow
+def test_steps_that_metatrain_does_not_tell_are_not_made_up(task: Make, train: Train) -> None:
+    """12 crystals of 4 atoms by 8 at a time are 6 batches an epoch; by `batch_size`, 3."""
+    todo = task(trainer={"optimiser_steps": None, "epochs": 2}, max_atoms_per_batch=8)
+    result = train(todo)
+    assert (result.epochs, result.optimiser_steps) == (2, None)
+    assert train(todo) == result  # as it is found again
+
+
 @pytest.fixture
 def trained_weights(train: Train) -> Callable[[MemberTask], np.ndarray]:
     """All weights of the trained model in a row."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from potwright.parameters import Parameters, unknown_key
 
@@ -13,6 +14,27 @@ if TYPE_CHECKING:
     from potwright.pipelines.training.trainer import MemberTask, Ran
 
 LOSSES_WITH_STRESS = ("stress", "universal", "huber", "virials")
+
+
+def refuse_no_stage_two(settings: Mapping[str, Any], epochs: int) -> None:
+    """Refuse stage two (``swa``) where training ends before it begins.
+
+    MACE then trains without it, and says so in its log only.
+
+    Raises
+    ------
+    ValueError
+        With both numbers.
+    """
+    if not settings.get("swa"):
+        return
+    given = settings.get("start_swa")
+    begins = max(1, epochs // 4 * 3) if given is None else int(given)  # the first is MACE's default
+    if begins >= epochs:
+        raise ValueError(
+            f"settings.swa: stage two begins after {begins} epochs (`start_swa`), and training "
+            f"ends after {epochs}; train longer, or begin it earlier"
+        )
 
 
 class MACETrainer(Parameters):
@@ -25,11 +47,10 @@ class MACETrainer(Parameters):
     learning_rate_decay
         Fraction of the learning rate that is left at the end; None: MACE's own schedule.
     settings
-        Any option of ``mace_run_train``.
+        Any option of ``mace_run_train``. With ``swa`` the member is the model of stage two.
     """
 
     packages: ClassVar[tuple[str, ...]] = ("mace-torch", "torch", "e3nn")
-    model_file: ClassVar[str] = "member.model"
     start_kind: ClassVar[str] = "mace"
     methods: ClassVar[tuple[str, ...]] = ("naive", "multihead")
 
@@ -59,6 +80,17 @@ class MACETrainer(Parameters):
                 raise ValueError(f"{nearest} (allowed: the options of mace_run_train)")
             check_values(settings)
         return settings
+
+    @model_validator(mode="after")
+    def _stage_two_begins(self) -> Self:
+        if self.optimiser_steps is None:
+            refuse_no_stage_two(self.settings, self.epochs)
+        return self
+
+    @property
+    def model_file(self) -> str:
+        """The model that MACE leaves: that of stage two if there is one."""
+        return "member_stagetwo.model" if self.settings.get("swa") else "member.model"
 
     @property
     def trains_stress(self) -> bool:

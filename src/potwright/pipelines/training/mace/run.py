@@ -13,7 +13,7 @@ import numpy as np
 
 from potwright.pes import PESData
 from potwright.pipelines.training.mace import checkpoints
-from potwright.pipelines.training.mace.parameters import MACETrainer
+from potwright.pipelines.training.mace.parameters import MACETrainer, refuse_no_stage_two
 from potwright.pipelines.training.mace.settings import arguments, maces_parser
 from potwright.pipelines.training.trainer import MemberTask, epochs_for
 
@@ -31,7 +31,7 @@ def run(trainer: MACETrainer, task: MemberTask, folder: Path) -> None:
     Raises
     ------
     RuntimeError
-        If MACE gave up.
+        If MACE gave up, or would not come to the stage two that is asked for.
     """
     from potwright.pipelines.training.mace.start import prepare_start
     from potwright.potentials.devices import choose, resolve_device
@@ -74,6 +74,7 @@ def schedule(trainer: MACETrainer, structures: int) -> tuple[int, int, float | N
 def options(trainer: MACETrainer, task: MemberTask) -> dict[str, Any]:
     """The options of ``mace_run_train`` for this member."""
     epochs, batch, gamma = schedule(trainer, structures_per_epoch(task))
+    refuse_no_stage_two(trainer.settings, epochs)
     # its figures tell less than the report, and stay open in the process that drew them
     given = {"plot": False, **trainer.settings, "batch_size": batch}
     given["valid_batch_size"] = min(int(given.get("valid_batch_size", 10)), len(task.validation))

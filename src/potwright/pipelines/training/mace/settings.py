@@ -24,6 +24,9 @@ OWN_SETTINGS = {
     "max_num_epochs": "see `epochs` and `optimiser_steps`",
     "device": "see `device` of the stage",
     "work_dir": "each member has a fresh folder",
+    "model_dir": "each member has a fresh folder, where its model is looked for",
+    "checkpoints_dir": "each member has a fresh folder, where its checkpoints are looked for",
+    "results_dir": "each member has a fresh folder, where its log is looked for",
     "energy_key": "labels are written under keys of Potwright's own",
     "forces_key": "labels are written under keys of Potwright's own",
     "stress_key": "labels are written under keys of Potwright's own",
@@ -40,6 +43,12 @@ OWN_SETTINGS = {
     "num_samples_pt": "see `replay_structures` of `start`",
     "real_pt_data_ratio_threshold": "structures are not repeated, so that steps can be counted",
     "weight_pt_head": "MACE ignores it; see `replay_weight` of `start`",
+}
+REFUSED = {
+    "lbfgs": "MACE takes one step per epoch with it, whatever `batch_size` says, and steps could "
+    "not be compared; use one of MACE's `optimizer`s",
+    "distributed": "a member is trained by one process",
+    "dry_run": "it trains nothing",
 }
 
 
@@ -91,8 +100,17 @@ def check_values(settings: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        With the parser's own words; or because a flag can only be set, and is set already.
+        With the parser's own words; because a flag can only be set, and is set already; or because
+        what the setting makes of a training could not be read back.
     """
+    for key, reason in REFUSED.items():
+        if settings.get(key):
+            raise ValueError(f"{key}: cannot be used here: {reason}")
+    if settings.get("swa") and "patience" in settings:
+        raise ValueError(
+            "swa: cannot be used with `patience`: MACE then skips epochs up to stage two, so that "
+            "steps could not be counted; leave one of them out"
+        )
     for key, action in _flags().items():
         if settings.get(key, action.default) not in (action.default, action.const):
             raise ValueError(f"{key}: is always {action.default} in MACE, which cannot change it")

@@ -97,13 +97,28 @@ def prepare_start(task: MemberTask, path: Path) -> None:
     torch.save(model, path)
 
 
-def _one_head(model: Any, head: str | None) -> Any:
-    heads = list(getattr(model, "heads", None) or ["Default"])
+def refuse_unknown_head(model: Any, head: str | None) -> None:
+    """Refuse a head that a model does not have.
+
+    Raises
+    ------
+    InputError
+        Naming those that it has.
+    """
+    heads = _heads(model)
     if head is not None and head not in heads:
         raise InputError(
             f"training.start.head = {head!r}: the model has the heads {', '.join(heads)}"
         )
-    if len(heads) == 1:
+
+
+def _heads(model: Any) -> list[str]:
+    return list(getattr(model, "heads", None) or ["Default"])
+
+
+def _one_head(model: Any, head: str | None) -> Any:
+    refuse_unknown_head(model, head)
+    if len(_heads(model)) == 1:
         return model
     with quiet_import():
         from mace.tools.scripts_utils import remove_pt_head

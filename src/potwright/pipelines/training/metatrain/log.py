@@ -25,6 +25,8 @@ COLUMNS = {
 def read_back(trainer: MetatrainTrainer, task: MemberTask, folder: Path) -> Ran:
     """Epochs, steps and learning curve; refused if they are not what was asked for.
 
+    Steps are those of full batches in each epoch; None with ``max_atoms_per_batch``.
+
     Raises
     ------
     RuntimeError
@@ -45,7 +47,10 @@ def read_back(trainer: MetatrainTrainer, task: MemberTask, folder: Path) -> Ran:
         )
     _check_what_trained(trainer, task, folder)
     _check_baseline(task, folder / CHECKPOINT)
-    return Ran(epochs, ran * (len(task.training) // batch), curve, resumed)
+    # metatrain does not tell its steps; batches of so many atoms differ in number by epoch
+    countable = trainer.given("max_atoms_per_batch") is None
+    steps = ran * (len(task.training) // batch) if countable else None
+    return Ran(epochs, steps, curve, resumed)
 
 
 def learning_curve(folder: Path) -> tuple[list[dict[str, float]], list[int]]:
