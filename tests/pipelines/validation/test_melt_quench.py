@@ -94,3 +94,15 @@ def test_the_committees_distribution_is_the_mean_of_its_members() -> None:
 def test_frames_that_no_time_step_can_tell_apart_are_refused() -> None:
     with pytest.raises(InputError, match="leaves no frame"):
         MeltQuenchParameters.model_validate({"sample_ps": 0.01, "frames": 100})
+
+
+@pytest.mark.parametrize(
+    "engine", [{"type": "lammps"}, {"type": "ase", "ensemble": "npt_isotropic"}]
+)
+def test_ensembles_in_which_the_density_would_be_lost_are_refused(engine: dict[str, str]) -> None:
+    """Of an overlay that names another type only the type is left: its ensemble is auto."""
+    with pytest.raises(InputError, match=rf"moves the cell.*type: {engine['type']}, ensemble: nvt"):
+        MeltQuenchParameters.model_validate({"engine": engine})
+    MeltQuenchParameters.model_validate({"engine": {**engine, "ensemble": "langevin"}})
+    with pytest.raises(InputError, match="a ramp in ensemble nve"):
+        MeltQuenchParameters.model_validate({"engine": {**engine, "ensemble": "nve"}})
