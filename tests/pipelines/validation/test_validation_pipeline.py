@@ -28,7 +28,13 @@ PROTOTYPES = {
     "copper": {"structure": "fcc", "species": "Cu", "length_angstrom": 3.6},
     "pair": {"structure": "dimer", "species": "Cu", "length_angstrom": 2.2},
 }
-EOS = {"prototypes": ["copper", "pair"], "points": 5, "min_scale": 0.9, "max_scale": 1.2}
+EOS = {
+    "enabled": True,
+    "prototypes": ["copper", "pair"],
+    "points": 5,
+    "min_scale": 0.9,
+    "max_scale": 1.2,
+}
 
 
 @pytest.fixture(scope="module")

@@ -113,7 +113,7 @@ def at_distance(atoms: Atoms, distance: float, axis: int = 2) -> Atoms:
 def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     """Binding of the layers of all listed prototypes; with dispersion, too, if there is any."""
     asked = parameters.interlayer
-    distances = np.array(sorted(asked.distances_angstrom))
+    distances = np.array(asked.distances_angstrom)
     added = parameters.dispersion.type
     kinds = {"": False} if added == "none" else {", without dispersion": False, f", {added}": True}
     missing: list[Any] = []

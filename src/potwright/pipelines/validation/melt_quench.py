@@ -294,7 +294,7 @@ def _read(path: Path, r: np.ndarray) -> np.ndarray:
     found = np.interp(r, known, values, left=np.nan, right=np.nan)
     if not np.isfinite(found).any():
         raise InputError(
-            f"{where}: r from {known[0]:g} to {known[-1]:g} has no bin of g(r), which is counted up "
-            f"to {r[-1]:g} Å; is it in Å?"
+            f"{where}: no bin of g(r), up to {r[-1]:g} Å, lies between its r, {known[0]:g} and "
+            f"{known[-1]:g}; are they in Å?"
         )
     return np.asarray(found)

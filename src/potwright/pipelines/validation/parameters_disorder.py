@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -51,7 +51,7 @@ class MeltQuenchParameters(Parameters):
     """
 
     enabled: bool = False
-    species: dict[str, int] = Field(default_factory=lambda: {"C": 64}, min_length=1)
+    species: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     density_g_per_cm3: float = Field(default=3.5, gt=0)
     melt_kelvin: float = Field(default=8000.0, gt=0)
     melt_ps: float = Field(default=2.0, gt=0)
@@ -85,6 +85,8 @@ class MeltQuenchParameters(Parameters):
 
     @model_validator(mode="after")
     def _can_run(self) -> Self:
+        if self.enabled and not self.species:
+            raise ValueError("species: there are none; name atoms of each element, such as {C: 64}")
         for conditions, _ in self.stages:  # a schedule refuses what leaves no frame
             ensemble_of(self.engine.ensemble, PERIODIC, conditions)
         return self
