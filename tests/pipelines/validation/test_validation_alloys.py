@@ -13,11 +13,12 @@ from ase.calculators.emt import EMT
 
 from potwright.errors import InputError
 from potwright.pipelines.validation import alloys
-from potwright.pipelines.validation.alloys import (
-    alloy_energies,
+from potwright.pipelines.validation.alloy_structures import (
     mixed_lattice,
     quasirandom_alloys,
+    refuse_other_ends,
 )
+from potwright.pipelines.validation.alloys import alloy_energies
 from potwright.pipelines.validation.parameters_disorder import AlloyParameters
 from potwright.pipelines.validation.plans import Values, answer
 from potwright.pipelines.validation.surfaces import REFERENCE, Surface
@@ -59,8 +60,53 @@ def test_only_the_species_exchange_sites_and_realisations_differ() -> None:
 def test_lattices_lie_between_those_of_the_ends() -> None:
     first, second = bulk("Cu", a=3.6), bulk("Au", a=4.0)
     assert mixed_lattice(first, second, 0.25).cell.lengths()[0] == pytest.approx(3.7 / np.sqrt(2))
-    with pytest.raises(InputError, match="no ends of one phase"):
-        mixed_lattice(first, bulk("Au", cubic=True), 0.5)
+
+
+def telluride(metal: str, **given: Any) -> Atoms:
+    sheet = mx2(f"{metal}Te2", a=3.5, thickness=3.6, vacuum=6, **given)
+    sheet.pbc = (True, True, False)
+    return sheet
+
+
+def moved(atoms: Atoms, order: list[int]) -> Atoms:
+    """Other places, the same list of species."""
+    changed = atoms.copy()
+    changed.positions = atoms.positions[order]
+    return changed
+
+
+def periodic(atoms: Atoms) -> Atoms:
+    changed = atoms.copy()
+    changed.pbc = True
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "why"),
+    [
+        (telluride("W"), telluride("Mo"), "the first end, .*, has to contain Mo and no W"),
+        (telluride("Mo"), telluride("Mo"), "the second end, .*, has to contain W and no Mo"),
+        (telluride("Mo"), telluride("W").repeat((2, 1, 1)), "no ends of one phase"),
+        (telluride("Mo"), telluride("W")[[1, 0, 2]], "same atoms in the same order"),
+        (telluride("Mo"), moved(telluride("W"), [0, 2, 1]), "same atoms in the same order"),
+        (telluride("Mo"), periodic(telluride("W")), "the same pbc"),
+        (bulk("Mo"), Atoms("MoW", cell=[3, 3, 6], pbc=True), "second end, .* and no Mo"),
+    ],
+)
+def test_ends_between_which_no_alloy_lies_are_refused(
+    first: Atoms, second: Atoms, why: str
+) -> None:
+    with pytest.raises(InputError, match=why):
+        refuse_other_ends(first, second, ("Mo", "W"), "H")
+
+
+def test_an_end_may_lie_elsewhere_in_its_cell_and_be_relaxed() -> None:
+    first, second = telluride("Mo"), telluride("W")
+    second.set_cell(second.cell * 1.03, scale_atoms=True)
+    second.translate(second.cell[0] * 0.6 + second.cell[1] * 0.3)
+    second.wrap()
+    second.rattle(0.1, seed=1)
+    refuse_other_ends(first, second, ("Mo", "W"), "H")
 
 
 def test_energies_are_those_of_a_site_and_failed_ones_do_not_count() -> None:

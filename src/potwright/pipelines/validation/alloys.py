@@ -17,16 +17,14 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from potwright.errors import InputError
-from potwright.geometry import find_supercell
-from potwright.geometry.quasirandom import can_arrange, quasirandom_arrangement
+from potwright.geometry.quasirandom import can_arrange
+from potwright.pipelines.validation.alloy_structures import quasirandom_alloys, refuse_other_ends
 from potwright.pipelines.validation.parameters import ValidationParameters
 from potwright.pipelines.validation.parameters_disorder import AlloyParameters
 from potwright.pipelines.validation.plans import NoResultError, Plan, together
-from potwright.pipelines.validation.prototypes import MAX_ATOMS
 from potwright.pipelines.validation.relaxation import relax
 from potwright.pipelines.validation.results import Curve, Quantity, Result, successes
 from potwright.pipelines.validation.surfaces import Surface, Surfaces
-from potwright.randomness import generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,83 +103,13 @@ def alloy_energies(
     return AlloyEnergies(compositions, energies)
 
 
-def mixed_lattice(first: Atoms, second: Atoms, share: float) -> Atoms:
-    """The lattice of a composition: between those of the two ends (Vegard).
-
-    Raises
-    ------
-    InputError
-        If the two are not the same atoms in the same order but for the species that are exchanged.
-    """
-    if len(first) != len(second) or not np.array_equal(first.pbc, second.pbc):
-        raise InputError(
-            f"validation.alloys: {first.get_chemical_formula()} and "
-            f"{second.get_chemical_formula()} are no ends of one phase: give the same atoms in the "
-            "same order, and the same pbc"
-        )
-    apart = second.get_scaled_positions(wrap=False) - first.get_scaled_positions(wrap=False)
-    apart -= np.round(apart)
-    mixed = first.copy()
-    cell = (1 - share) * first.cell.array + share * second.cell.array
-    mixed.set_cell(cell, scale_atoms=False)
-    mixed.set_scaled_positions(first.get_scaled_positions(wrap=False) + share * apart)
-    return mixed
-
-
-def quasirandom_alloys(
-    first: Atoms, second: Atoms, asked: AlloyParameters, seed: int, phase: int
-) -> tuple[dict[tuple[int, int], Atoms], np.ndarray, int]:
-    """Quasirandom structures of all compositions, the compositions that they have, and the sites.
-
-    Pure ends are one structure each.
-    """
-    numbers = [atomic_numbers[symbol] for symbol in asked.species]
-    cell = find_supercell(
-        first.cell.array, first.pbc, len(first), asked.min_length_angstrom, MAX_ATOMS
-    )
-    repeats = cell.matrix.diagonal().tolist()
-    sites = np.flatnonzero(np.isin(first.repeat(repeats).numbers, numbers))
-    if not len(sites):
-        raise InputError(
-            f"validation.alloys: {first.get_chemical_formula()} has no site of "
-            f"{' or '.join(asked.species)}"
-        )
-    structures: dict[tuple[int, int], Atoms] = {}
-    shares = []
-    for c, wanted in enumerate(asked.compositions):
-        count = round(wanted * len(sites))
-        share = count / len(sites)
-        shares.append(share)
-        lattice = mixed_lattice(first, second, share).repeat(repeats)
-        occupants = np.repeat(numbers, [len(sites) - count, count])
-        for k in range(asked.realisations if 0 < count < len(sites) else 1):
-            rng = generator(seed, "validation", "alloys", phase, c, k)
-            alloy = lattice.copy()
-            geometry = (lattice.positions, lattice.cell.array, lattice.pbc)
-            arranged = quasirandom_arrangement(
-                *geometry, sites, rng.permutation(occupants), iterations=asked.iterations, rng=rng
-            )
-            changed = alloy.numbers.copy()
-            changed[sites] = arranged
-            alloy.numbers = changed
-            structures[c, k] = alloy
-    return structures, np.array(shares), len(sites)
-
-
 def measure(surfaces: Surfaces, parameters: ValidationParameters, seed: int) -> Result:
     """Energies of both phases and their difference over composition, on all surfaces."""
     asked = parameters.alloys
-    if not can_arrange():
-        raise InputError(
-            "validation.alloys needs the package sqsgenerator: pip install 'potwright[sqs]', or "
-            "set enabled: false"
-        )
-    surfaces.refuse_species([atomic_numbers[s] for s in asked.species], "validation.alloys.species")
     missing: list[Any] = []
     found: dict[str, dict[Surface, AlloyEnergies]] = {}
     for number, (phase, ends) in enumerate(asked.phases.items()):
         first, second = (parameters.prototypes[name].atoms for name in ends)
-        surfaces.refuse_species(first.numbers, f"prototype {ends[0]!r}")
         structures, compositions, sites = quasirandom_alloys(first, second, asked, seed, number)
         plan = partial(
             alloy_energies,
@@ -196,6 +124,21 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters, seed: int) -> 
         found[phase] = successes(outcomes, phase, missing)
     quantities, curves = _differences(found, asked)
     return Result("alloys", quantities, curves, missing, surfaces.spent())
+
+
+def refuse(surfaces: Surfaces, parameters: ValidationParameters) -> None:
+    """Refuse unknown elements, ends between which no alloy lies, and a package that is missing."""
+    asked = parameters.alloys
+    if not can_arrange():
+        raise InputError(
+            "validation.alloys needs the package sqsgenerator: pip install 'potwright[sqs]', or "
+            "set enabled: false"
+        )
+    surfaces.refuse_species([atomic_numbers[s] for s in asked.species], "validation.alloys.species")
+    for phase, ends in asked.phases.items():
+        first, second = (parameters.prototypes[name].atoms for name in ends)
+        surfaces.refuse_species(first.numbers, f"prototype {ends[0]!r}")
+        refuse_other_ends(first, second, asked.species, phase)
 
 
 def _plan(plan: Any, _: Surface) -> Plan[AlloyEnergies]:

@@ -121,8 +121,6 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     curves: list[Curve] = []
     for name in asked.prototypes:
         prototype = parameters.prototypes[name]
-        surfaces.refuse_species(prototype.atoms.numbers, f"prototype {name!r}")
-        at_distance(prototype.atoms, float(distances[0]), asked.axis)  # refused here
         for kind, dispersion in kinds.items():
             outcomes = surfaces.carry_out(
                 partial(_plan, prototype.atoms, distances, asked.axis),
@@ -143,6 +141,15 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
                     )
                 )
     return Result("interlayer", quantities, curves, missing, surfaces.spent())
+
+
+def refuse(surfaces: Surfaces, parameters: ValidationParameters) -> None:
+    """Refuse unknown elements, and what has no layers."""
+    asked = parameters.interlayer
+    for name in asked.prototypes:
+        atoms = parameters.prototypes[name].atoms
+        surfaces.refuse_species(atoms.numbers, f"prototype {name!r}")
+        at_distance(atoms, asked.distances_angstrom[0], asked.axis)  # finds no two layers
 
 
 def _plan(atoms: Atoms, distances: np.ndarray, axis: int, _: Surface) -> Plan[LayerBinding]:
