@@ -16,6 +16,7 @@ from kedro.runner import SequentialRunner
 
 from potwright.datasets.validation_results import figure
 from potwright.errors import InputError
+from potwright.pipelines.validation import alloys
 from potwright.pipelines.validation.parameters import ValidationParameters
 from potwright.pipelines.validation.pipeline import create_pipeline
 from potwright.potentials import Committee
@@ -28,7 +29,13 @@ PROTOTYPES = {
     "copper": {"structure": "fcc", "species": "Cu", "length_angstrom": 3.6},
     "pair": {"structure": "dimer", "species": "Cu", "length_angstrom": 2.2},
 }
-EOS = {"prototypes": ["copper", "pair"], "points": 5, "min_scale": 0.9, "max_scale": 1.2}
+EOS = {
+    "enabled": True,
+    "prototypes": ["copper", "pair"],
+    "points": 5,
+    "min_scale": 0.9,
+    "max_scale": 1.2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +121,7 @@ def test_a_report_beside_the_reference_and_labels_that_are_bought_once(
 
     # what is in the store is not computed again, and the report is the same
     assert eos["costs"]["labels computed"] == len(first["store"])
-    again = validate("2026-01-02T00.00.00", potentials={})
+    again = validate("2026-01-02T00.00.00")
     assert again["table"]["reference"].tolist() == first["table"]["reference"].tolist()
     assert again["results"]["equation_of_state"]["costs"]["labels computed"] == 0
 
@@ -124,5 +131,51 @@ def test_an_element_that_nobody_knows_is_refused_before_anything_is_computed(
 ) -> None:
     gold = {"structure": "fcc", "species": "Au", "length_angstrom": 4.1}
     with pytest.raises(InputError, match="prototype 'gold', the reference does not know Au"):
-        validate(prototypes={"gold": gold}, equation_of_state={"prototypes": ["gold"]})
+        validate(prototypes={"gold": gold}, equation_of_state={**EOS, "prototypes": ["gold"]})
+    assert len(LabelStore(tmp_path / "labels.db")) == 0
+
+
+SHEET = {"sheet": {"structure": "graphene", "species": "Cu", "length_angstrom": 4.0}}
+ALLOY = {
+    "enabled": True,
+    "species": ["Cu", "Au"],
+    "phases": {"a": ["copper"] * 2, "b": ["pair"] * 2},
+}
+GLASS = {"enabled": True, "species": {"Cu": 4}, "reference_file": "nowhere.txt"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ({"elastic": {"enabled": True, "prototypes": ["pair"]}}, "give a crystal, or a sheet"),
+        ({"phonons": {"enabled": True, "prototypes": ["pair"]}}, "'pair' is a molecule"),
+        (
+            {
+                "defects": {
+                    "enabled": True,
+                    "hosts": [{"prototype": "pair", "defects": ["vacancy"]}],
+                }
+            },
+            "a molecule has no point defects",
+        ),
+        ({"interlayer": {"enabled": True, "prototypes": ["sheet"]}}, "no two layers"),
+        ({"generalisation": {"enabled": True}}, "there are no unseen structures"),
+        ({"melt_quench": GLASS}, "nowhere.txt: needed are two columns"),
+        ({"alloys": ALLOY}, "the reference does not know Au"),
+    ],
+)
+def test_a_test_that_cannot_run_is_refused_before_others_are_paid_for(
+    validate: Callable[..., dict[str, Any]], tmp_path: Path, bad: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(InputError, match=why):
+        validate(prototypes=PROTOTYPES | SHEET, **bad)
+    assert len(LabelStore(tmp_path / "labels.db")) == 0  # of the equation of state
+
+
+def test_alloys_without_their_package_are_refused_first(
+    validate: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alloys, "can_arrange", lambda: False)
+    with pytest.raises(InputError, match="pip install 'potwright"):
+        validate(alloys=ALLOY)
     assert len(LabelStore(tmp_path / "labels.db")) == 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,16 +18,14 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from potwright.errors import InputError
-from potwright.geometry import find_supercell
-from potwright.geometry.quasirandom import can_arrange, quasirandom_arrangement
+from potwright.geometry.quasirandom import can_arrange
+from potwright.pipelines.validation.alloy_structures import quasirandom_alloys, refuse_other_ends
 from potwright.pipelines.validation.parameters import ValidationParameters
 from potwright.pipelines.validation.parameters_disorder import AlloyParameters
 from potwright.pipelines.validation.plans import NoResultError, Plan, together
-from potwright.pipelines.validation.prototypes import MAX_ATOMS
 from potwright.pipelines.validation.relaxation import relax
-from potwright.pipelines.validation.results import Curve, Quantity, Result, successes
-from potwright.pipelines.validation.surfaces import Surface, Surfaces
-from potwright.randomness import generator
+from potwright.pipelines.validation.results import Curve, Quantity, Result, in_words, successes
+from potwright.pipelines.validation.surfaces import REFERENCE, Surface, Surfaces
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +38,13 @@ class AlloyEnergies:
         Shares of the second species, shape (k,).
     realisations
         Shape (k, n): of each quasirandom structure; NaN where there is none.
+    missing
+        Why, by number of composition and of realisation.
     """
 
     compositions: np.ndarray
     realisations: np.ndarray
+    missing: Mapping[tuple[int, int], str]
 
     @property
     def means(self) -> np.ndarray:
@@ -63,7 +65,7 @@ def alloy_energies(
     max_force: float = 0.02,
     max_steps: int = 200,
 ) -> Plan[AlloyEnergies]:
-    """Energies of the quasirandom structures of one phase.
+    """Energies of the quasirandom structures of one phase; those that fail are left out of means.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def alloy_energies(
     sites
         Atoms of both species in a structure.
     relaxed
-        Whether each is relaxed first, with its cell; those that fail are left out of the average.
+        Whether each is relaxed first, with its cell.
     max_force, max_steps
         Of relaxations.
 
@@ -84,7 +86,7 @@ def alloy_energies(
         If there is no energy at all.
     """
     energies = np.full((len(compositions), 1 + max(k for _, k in structures)), np.nan)
-    why = ""
+    missing: dict[tuple[int, int], str] = {}
     if relaxed:
         plans = {
             key: relax(atoms, cell=True, max_force=max_force, max_steps=max_steps)
@@ -93,95 +95,27 @@ def alloy_energies(
         outcomes = yield from together(plans)
         for key, outcome in outcomes.items():
             if isinstance(outcome, NoResultError):
-                why = str(outcome)
+                missing[key] = str(outcome)
             else:
                 energies[key] = outcome[1].energy / sites
     else:
         values = yield list(structures.values())
         for key, one in zip(structures, values, strict=True):
-            energies[key], why = one.energy / sites, one.missing or why
-    if not np.isfinite(energies).any():
-        raise NoResultError(f"alloy: {why}")
-    return AlloyEnergies(compositions, energies)
-
-
-def mixed_lattice(first: Atoms, second: Atoms, share: float) -> Atoms:
-    """The lattice of a composition: between those of the two ends (Vegard).
-
-    Raises
-    ------
-    InputError
-        If the two are not the same atoms in the same order but for the species that are exchanged.
-    """
-    if len(first) != len(second) or not np.array_equal(first.pbc, second.pbc):
-        raise InputError(
-            f"validation.alloys: {first.get_chemical_formula()} and "
-            f"{second.get_chemical_formula()} are no ends of one phase: give the same atoms in the "
-            "same order, and the same pbc"
-        )
-    apart = second.get_scaled_positions(wrap=False) - first.get_scaled_positions(wrap=False)
-    apart -= np.round(apart)
-    mixed = first.copy()
-    cell = (1 - share) * first.cell.array + share * second.cell.array
-    mixed.set_cell(cell, scale_atoms=False)
-    mixed.set_scaled_positions(first.get_scaled_positions(wrap=False) + share * apart)
-    return mixed
-
-
-def quasirandom_alloys(
-    first: Atoms, second: Atoms, asked: AlloyParameters, seed: int, phase: int
-) -> tuple[dict[tuple[int, int], Atoms], np.ndarray, int]:
-    """Quasirandom structures of all compositions, the compositions that they have, and the sites.
-
-    Pure ends are one structure each.
-    """
-    numbers = [atomic_numbers[symbol] for symbol in asked.species]
-    cell = find_supercell(
-        first.cell.array, first.pbc, len(first), asked.min_length_angstrom, MAX_ATOMS
-    )
-    repeats = cell.matrix.diagonal().tolist()
-    sites = np.flatnonzero(np.isin(first.repeat(repeats).numbers, numbers))
-    if not len(sites):
-        raise InputError(
-            f"validation.alloys: {first.get_chemical_formula()} has no site of "
-            f"{' or '.join(asked.species)}"
-        )
-    structures: dict[tuple[int, int], Atoms] = {}
-    shares = []
-    for c, wanted in enumerate(asked.compositions):
-        count = round(wanted * len(sites))
-        share = count / len(sites)
-        shares.append(share)
-        lattice = mixed_lattice(first, second, share).repeat(repeats)
-        occupants = np.repeat(numbers, [len(sites) - count, count])
-        for k in range(asked.realisations if 0 < count < len(sites) else 1):
-            rng = generator(seed, "validation", "alloys", phase, c, k)
-            alloy = lattice.copy()
-            geometry = (lattice.positions, lattice.cell.array, lattice.pbc)
-            arranged = quasirandom_arrangement(
-                *geometry, sites, rng.permutation(occupants), iterations=asked.iterations, rng=rng
-            )
-            changed = alloy.numbers.copy()
-            changed[sites] = arranged
-            alloy.numbers = changed
-            structures[c, k] = alloy
-    return structures, np.array(shares), len(sites)
+            energies[key] = one.energy / sites
+            if not np.isfinite(one.energy):
+                missing[key] = one.missing or "the energy is not finite"
+    if len(missing) == len(structures):
+        raise NoResultError(f"alloy: {next(iter(missing.values()))}")
+    return AlloyEnergies(compositions, energies, missing)
 
 
 def measure(surfaces: Surfaces, parameters: ValidationParameters, seed: int) -> Result:
     """Energies of both phases and their difference over composition, on all surfaces."""
     asked = parameters.alloys
-    if not can_arrange():
-        raise InputError(
-            "validation.alloys needs the package sqsgenerator: pip install 'potwright[sqs]', or "
-            "set enabled: false"
-        )
-    surfaces.refuse_species([atomic_numbers[s] for s in asked.species], "validation.alloys.species")
     missing: list[Any] = []
     found: dict[str, dict[Surface, AlloyEnergies]] = {}
     for number, (phase, ends) in enumerate(asked.phases.items()):
         first, second = (parameters.prototypes[name].atoms for name in ends)
-        surfaces.refuse_species(first.numbers, f"prototype {ends[0]!r}")
         structures, compositions, sites = quasirandom_alloys(first, second, asked, seed, number)
         plan = partial(
             alloy_energies,
@@ -194,8 +128,28 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters, seed: int) -> 
         )
         outcomes = surfaces.carry_out(partial(_plan, plan), dispersion=asked.dispersion)
         found[phase] = successes(outcomes, phase, missing)
+        missing += [
+            (f"{phase}, x = {compositions[c]:.3g}, realisation {k}", in_words(surface), why)
+            for surface, one in found[phase].items()
+            for (c, k), why in one.missing.items()
+        ]
     quantities, curves = _differences(found, asked)
     return Result("alloys", quantities, curves, missing, surfaces.spent())
+
+
+def refuse(surfaces: Surfaces, parameters: ValidationParameters) -> None:
+    """Refuse unknown elements, ends between which no alloy lies, and a package that is missing."""
+    asked = parameters.alloys
+    if not can_arrange():
+        raise InputError(
+            "validation.alloys needs the package sqsgenerator: pip install 'potwright[sqs]', or "
+            "set enabled: false"
+        )
+    surfaces.refuse_species([atomic_numbers[s] for s in asked.species], "validation.alloys.species")
+    for phase, ends in asked.phases.items():
+        first, second = (parameters.prototypes[name].atoms for name in ends)
+        surfaces.refuse_species(first.numbers, f"prototype {ends[0]!r}")
+        refuse_other_ends(first, second, asked.species, phase)
 
 
 def _plan(plan: Any, _: Surface) -> Plan[AlloyEnergies]:
@@ -226,6 +180,7 @@ def _differences(
         )
         for i, share in enumerate(x.tolist())
     ]
+    quantities += [Quantity(name, *number) for number in _summary(x, differences)]
     curves = [
         Curve(name, "formation-energy difference", label, y_label, x, differences),
         Curve(name, "scatter of the realisations", label, y_label, x, scatter),
@@ -244,6 +199,48 @@ def _differences(
             for phase, of in found.items()
         ]
     return quantities, curves
+
+
+def _summary(
+    x: np.ndarray, differences: Mapping[Surface, np.ndarray]
+) -> list[tuple[str, str, dict[Surface, float]]]:
+    """Of each curve its slope, its error, and its crossover if the reference has one."""
+    unit = "meV per exchanged atom"
+    slopes = {s: 1000 * slope(x, one) for s, one in differences.items()}
+    numbers = [("slope of the formation-energy difference over x", unit, slopes)]
+    if REFERENCE not in differences:
+        return numbers
+    known = differences[REFERENCE]
+    errors = {
+        s: 1000 * float(np.mean(np.abs(one - known), where=np.isfinite(one - known)))
+        for s, one in differences.items()
+        if s != REFERENCE and np.isfinite(one - known).any()
+    }
+    numbers.append(("mean absolute error of the formation-energy difference", unit, errors))
+    crossovers = {s: crossover(x, one) for s, one in differences.items()}
+    if np.isfinite(crossovers[REFERENCE]):
+        numbers.append(("composition of the crossover", "1", crossovers))
+    return numbers
+
+
+def slope(x: np.ndarray, difference: np.ndarray) -> float:
+    """Of the straight line with the least squared distance; NaN for fewer than two values."""
+    known = np.isfinite(difference)
+    if len(set(x[known].tolist())) < 2:
+        return float("nan")
+    return float(np.polyfit(x[known], difference[known], 1)[0])
+
+
+def crossover(x: np.ndarray, difference: np.ndarray) -> float:
+    """The smallest x at which a difference changes its sign, linear in between; NaN for none."""
+    known = np.isfinite(difference)
+    x, difference = x[known], difference[known]
+    for i, j in pairwise(np.flatnonzero(difference)):  # zeros may lie in between
+        if difference[i] * difference[j] < 0:
+            between = slice(i, j + 1)
+            rising = difference[between] * np.sign(difference[j])
+            return float(np.interp(0.0, rising, x[between]))
+    return float("nan")
 
 
 def _scatter(realisations: np.ndarray) -> np.ndarray:

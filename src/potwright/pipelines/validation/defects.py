@@ -19,6 +19,7 @@ from ase.neighborlist import neighbor_list
 from potwright.errors import InputError
 from potwright.geometry import find_supercell, nearest_neighbour_distances
 from potwright.pipelines.validation.parameters import ValidationParameters
+from potwright.pipelines.validation.parameters_crystals import DefectParameters
 from potwright.pipelines.validation.plans import NoResultError, Plan, in_supercells
 from potwright.pipelines.validation.prototypes import MAX_ATOMS, Repeats
 from potwright.pipelines.validation.relaxation import projector, relax
@@ -116,12 +117,7 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     for name, defects in ((host.prototype, host.defects) for host in asked.hosts):
         prototype = parameters.prototypes[name]
         atoms = prototype.atoms
-        refuse_other_hosts(atoms, defects, name)
-        surfaces.refuse_species(atoms.numbers, f"prototype {name!r}")
-        cell = find_supercell(
-            atoms.cell.array, atoms.pbc, len(atoms), asked.min_length_angstrom, MAX_ATOMS
-        )
-        supercell = tuple(cell.matrix.diagonal().tolist())
+        supercell = _supercell(atoms, asked)
         repeats = surfaces.repeats_of(prototype)
         for defect in defects:
             plan = partial(
@@ -137,6 +133,18 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
             relaxed = successes(outcomes, label, missing)
             quantities += _quantities(surfaces, relaxed, label, missing, asked.dispersion)
     return Result("defects", quantities, (), missing, surfaces.spent())
+
+
+def refuse(surfaces: Surfaces, parameters: ValidationParameters) -> None:
+    """Refuse unknown elements, and hosts that cannot have their defects."""
+    asked = parameters.defects
+    for host in asked.hosts:
+        atoms = parameters.prototypes[host.prototype].atoms
+        refuse_other_hosts(atoms, host.defects, host.prototype)
+        surfaces.refuse_species(atoms.numbers, f"prototype {host.prototype!r}")
+        pristine = atoms.repeat(_supercell(atoms, asked))
+        for defect in host.defects:
+            with_defect(pristine, defect)  # refuses supercells that are too small
 
 
 def refuse_other_hosts(atoms: Atoms, defects: Sequence[Defect], name: str) -> None:
@@ -197,6 +205,14 @@ def _quantities(
         )
         for row, pairs in rows
     ]
+
+
+def _supercell(atoms: Atoms, asked: DefectParameters) -> Repeats:
+    cell = find_supercell(
+        atoms.cell.array, atoms.pbc, len(atoms), asked.min_length_angstrom, MAX_ATOMS
+    )
+    first, second, third = cell.matrix.diagonal().tolist()
+    return first, second, third
 
 
 def _on(plan: Any, repeats: Repeats, surface: Surface) -> Plan[RelaxedDefect]:

@@ -151,8 +151,6 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     quantities: list[Quantity] = []
     for name in asked.prototypes:
         prototype = parameters.prototypes[name]
-        surfaces.refuse_species(prototype.atoms.numbers, f"prototype {name!r}")
-        refuse_other_periodicity(prototype.atoms)
         outcomes = surfaces.carry_out(
             partial(_plan, prototype.atoms, asked),
             surfaces.repeats_of(prototype),
@@ -160,6 +158,14 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
         )
         quantities += _quantities(name, successes(outcomes, name, missing))
     return Result("elastic", quantities, (), missing, surfaces.spent())
+
+
+def refuse(surfaces: Surfaces, parameters: ValidationParameters) -> None:
+    """Refuse unknown elements, and what is neither crystal nor sheet."""
+    for name in parameters.elastic.prototypes:
+        atoms = parameters.prototypes[name].atoms
+        surfaces.refuse_species(atoms.numbers, f"prototype {name!r}")
+        refuse_other_periodicity(atoms)
 
 
 def _plan(atoms: Atoms, asked: ElasticParameters, _: Surface) -> Plan[ElasticConstants]:

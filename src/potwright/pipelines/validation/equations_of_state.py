@@ -173,8 +173,6 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     """Equations of state of all listed prototypes, on all surfaces."""
     asked = parameters.equation_of_state
     prototypes = {name: parameters.prototypes[name] for name in asked.prototypes}
-    for name, prototype in prototypes.items():
-        surfaces.refuse_species(prototype.atoms.numbers, f"prototype {name!r}")
     scales = np.linspace(asked.min_scale, asked.max_scale, asked.points)
     missing: list[Any] = []
     species = sorted({z for one in prototypes.values() for z in one.atoms.numbers.tolist()})
@@ -211,6 +209,12 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
             zero = own if asked.isolated_atoms == "own" else shared
             curves.append(_curve(name, found, zero))
     return Result("equation_of_state", quantities, curves, missing, surfaces.spent())
+
+
+def refuse(surfaces: Surfaces, parameters: ValidationParameters) -> None:
+    """Refuse prototypes that cannot be made, or of elements that somebody does not know."""
+    for name in parameters.equation_of_state.prototypes:
+        surfaces.refuse_species(parameters.prototypes[name].atoms.numbers, f"prototype {name!r}")
 
 
 def _plan(prototype: Prototype, scales: np.ndarray, _: Surface) -> Plan[EquationOfState]:

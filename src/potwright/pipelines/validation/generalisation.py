@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.pipelines.validation.parameters import ValidationParameters
 from potwright.pipelines.validation.parameters_crystals import OutlierParameters
@@ -46,7 +47,6 @@ def outliers(
 def measure(surfaces: Surfaces, unseen: PESData, parameters: ValidationParameters) -> Result:
     """Errors of all potentials on the structures that have a label and no outlier."""
     asked = parameters.generalisation
-    surfaces.refuse_species(unseen.species, "unseen structures")
     candidates = unseen.drop_duplicates()
     labelled, reasons = surfaces.labelled(candidates, dispersion=asked.dispersion)
     missing = [(id, REFERENCE.potential, reason) for id, reason in reasons.items()]
@@ -69,6 +69,16 @@ def measure(surfaces: Surfaces, unseen: PESData, parameters: ValidationParameter
         quantities += _errors(kept, compared)
         curves = _parity(kept, compared)
     return Result("generalisation", quantities, curves, missing, surfaces.spent())
+
+
+def refuse(surfaces: Surfaces, unseen: PESData) -> None:
+    """Refuse a folder that is empty, or with elements that somebody does not know."""
+    if not len(unseen):
+        raise InputError(
+            "validation.generalisation: there are no unseen structures; put some where "
+            "unseen_structures of the catalog says, or set enabled: false"
+        )
+    surfaces.refuse_species(unseen.species, "unseen structures")
 
 
 def _counted(counts: Mapping[str, int], surfaces: Surfaces) -> list[Quantity]:

@@ -113,7 +113,7 @@ def at_distance(atoms: Atoms, distance: float, axis: int = 2) -> Atoms:
 def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     """Binding of the layers of all listed prototypes; with dispersion, too, if there is any."""
     asked = parameters.interlayer
-    distances = np.array(sorted(asked.distances_angstrom))
+    distances = np.array(asked.distances_angstrom)
     added = parameters.dispersion.type
     kinds = {"": False} if added == "none" else {", without dispersion": False, f", {added}": True}
     missing: list[Any] = []
@@ -121,8 +121,6 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     curves: list[Curve] = []
     for name in asked.prototypes:
         prototype = parameters.prototypes[name]
-        surfaces.refuse_species(prototype.atoms.numbers, f"prototype {name!r}")
-        at_distance(prototype.atoms, float(distances[0]), asked.axis)  # refused here
         for kind, dispersion in kinds.items():
             outcomes = surfaces.carry_out(
                 partial(_plan, prototype.atoms, distances, asked.axis),
@@ -143,6 +141,15 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
                     )
                 )
     return Result("interlayer", quantities, curves, missing, surfaces.spent())
+
+
+def refuse(surfaces: Surfaces, parameters: ValidationParameters) -> None:
+    """Refuse unknown elements, and what has no layers."""
+    asked = parameters.interlayer
+    for name in asked.prototypes:
+        atoms = parameters.prototypes[name].atoms
+        surfaces.refuse_species(atoms.numbers, f"prototype {name!r}")
+        at_distance(atoms, asked.distances_angstrom[0], asked.axis)  # finds no two layers
 
 
 def _plan(atoms: Atoms, distances: np.ndarray, axis: int, _: Surface) -> Plan[LayerBinding]:

@@ -23,6 +23,7 @@ from potwright.dynamics import (
     NoDispersion,
     Schedule,
 )
+from potwright.dynamics.dispersion import Dispersion
 from potwright.errors import InputError
 from potwright.execution import run_tasks
 from potwright.geometry import colliding_atoms
@@ -118,13 +119,9 @@ def radial_distribution(
 def measure(surfaces: Surfaces, parameters: ValidationParameters, seed: int) -> Result:
     """Melt and quench on every member; g(r), and errors on what it arrives at."""
     asked = parameters.melt_quench
-    numbers = [atomic_numbers[s] for s in asked.species]
-    surfaces.refuse_species(numbers, "validation.melt_quench.species")
-    asked.engine.verify()
-    start = random_start(
-        asked.species, asked.density_g_per_cm3, generator(seed, "validation", "melt_quench")
-    )
-    tasks = _tasks(surfaces, asked, start, seed)
+    r = _middles(asked)
+    read = {} if asked.reference_file is None else {REFERENCE: _read(asked.reference_file, r)}
+    tasks = _tasks(surfaces, asked, _start(asked, seed), seed)
     frames: dict[Surface, list[Atoms]] = {}
     missing: list[Any] = []
     surfaces_of_tasks = list(tasks)
@@ -141,17 +138,32 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters, seed: int) -> 
             logger.warning("melt and quench, %s: %s", in_words(surface), ended)
     distributions = {
         s: radial_distribution(one, asked.largest_angstrom, asked.bin_angstrom)
-        for s, one in frames.items()
+        for s, one in ((s, frames[s]) for s in tasks if s in frames)
     }
     g = {surface: values for surface, (_, values) in distributions.items()}
-    r = (np.arange(round(asked.largest_angstrom / asked.bin_angstrom)) + 0.5) * asked.bin_angstrom
-    g |= _averages(g)
-    if asked.reference_file is not None:
-        g[REFERENCE] = _read(asked.reference_file, r)
+    g |= _averages(g) | read
     quantities = _of_distributions(r, g)
     quantities += _errors(surfaces, {s: one[-1] for s, one in frames.items()}, asked.dispersion)
     curve = Curve("melt and quench", "radial distribution", "r, Å", "g(r)", r, g)
     return Result("melt_quench", quantities, [curve] if g else [], missing, surfaces.spent())
+
+
+def refuse(surfaces: Surfaces, parameters: ValidationParameters, seed: int) -> None:
+    """Refuse what would end the test, before anything is computed.
+
+    Raises
+    ------
+    InputError
+        If an element is unknown, the engine of the dynamics is not installed, atoms find no room,
+        or the file to compare with cannot be used.
+    """
+    asked = parameters.melt_quench
+    numbers = [atomic_numbers[s] for s in asked.species]
+    surfaces.refuse_species(numbers, "validation.melt_quench.species")
+    asked.engine.verify()
+    _start(asked, seed)
+    if asked.reference_file is not None:
+        _read(asked.reference_file, _middles(asked))
 
 
 def run_task(task: Task) -> tuple[list[Atoms], str]:
@@ -174,20 +186,34 @@ def run_task(task: Task) -> tuple[list[Atoms], str]:
     return frames, ""
 
 
+def _start(asked: MeltQuenchParameters, seed: int) -> Atoms:
+    rng = generator(seed, "validation", "melt_quench")
+    return random_start(asked.species, asked.density_g_per_cm3, rng)
+
+
+def _middles(asked: MeltQuenchParameters) -> np.ndarray:
+    """Of the bins of g(r), Å."""
+    width = asked.bin_angstrom
+    return np.asarray((np.arange(round(asked.largest_angstrom / width)) + 0.5) * width)
+
+
 def _tasks(
     surfaces: Surfaces, asked: MeltQuenchParameters, start: Atoms, seed: int
 ) -> dict[Surface, Task]:
     """One for each member, none for the mean; the reference if it is asked for."""
     drivers: dict[Surface, Driver] = {}
+
+    def added_to(name: str) -> Dispersion:
+        return surfaces.dispersion_of(name) if asked.dispersion else NoDispersion()
+
     for name, named in surfaces.potentials.items():
         members = named.committee.members
-        added = asked.dispersion and not named.includes_dispersion
         for m, member in enumerate(members):
             surface = Surface(name, m) if len(members) > 1 else Surface(name)
-            kind = surfaces.dispersion if added else NoDispersion()
-            drivers[surface] = Dispersed(member, kind)
+            drivers[surface] = Dispersed(member, added_to(name))
     if asked.reference_dynamics:
-        drivers[REFERENCE] = EngineDriver(surfaces.engine, start)
+        bare = EngineDriver(surfaces.engine, start)
+        drivers[REFERENCE] = Dispersed(bare, added_to(REFERENCE.potential))
     return {
         surface: Task(
             start,
@@ -213,10 +239,10 @@ def _averages(g: Mapping[Surface, Any]) -> dict[Surface, Any]:
 
 
 def _of_distributions(r: np.ndarray, g: Mapping[Surface, np.ndarray]) -> list[Quantity]:
-    peaks = {surface: int(np.argmax(one)) for surface, one in g.items()}
+    peaks = {surface: int(np.nanargmax(one)) for surface, one in g.items()}
     valleys = {}
     for surface, one in g.items():
-        beyond = (r > r[peaks[surface]]) & (r < 1.6 * r[peaks[surface]])
+        beyond = (r > r[peaks[surface]]) & (r < 1.6 * r[peaks[surface]]) & np.isfinite(one)
         valleys[surface] = float(one[beyond].min()) if beyond.any() else float("nan")
     numbers: list[tuple[str, str, dict[Surface, float]]] = [
         ("highest peak of g(r)", "Å", {s: float(r[peaks[s]]) for s in g}),
@@ -243,6 +269,8 @@ def _errors(surfaces: Surfaces, last: Mapping[Surface, Atoms], dispersion: bool)
         if not known.missing:
             energy[surface] = 1000 * abs(found.energy - known.energy) / len(last[surface])
             forces[surface] = 1000 * float(np.sqrt(np.mean((found.forces - known.forces) ** 2)))
+    energy |= _averages(energy)
+    forces |= _averages(forces)
     return [
         Quantity(
             "melt and quench", "error of the energy on its own last frame", "meV/atom", energy
@@ -253,12 +281,20 @@ def _errors(surfaces: Surfaces, last: Mapping[Surface, Atoms], dispersion: bool)
 
 def _read(path: Path, r: np.ndarray) -> np.ndarray:
     """g(r) from two columns, r in Å, at the middles of the bins; NaN beyond what the file has."""
+    where = f"validation.melt_quench.reference_file: {path}"
     try:
         table = np.loadtxt(path, ndmin=2, comments="#")
         known, values = table[:, 0], table[:, 1]
     except (OSError, ValueError, IndexError) as error:
         raise InputError(
-            f"validation.melt_quench.reference_file: {path}: needed are two columns of numbers, r "
-            f"in Å and g(r) ({error})"
+            f"{where}: needed are two columns of numbers, r in Å and g(r) ({error})"
         ) from error
-    return np.interp(r, known, values, left=np.nan, right=np.nan)
+    if not (np.isfinite(table[:, :2]).all() and (np.diff(known) > 0).all()):
+        raise InputError(f"{where}: r (first column) has to ascend, and all numbers to be finite")
+    found = np.interp(r, known, values, left=np.nan, right=np.nan)
+    if not np.isfinite(found).any():
+        raise InputError(
+            f"{where}: no bin of g(r), up to {r[-1]:g} Å, lies between its r, {known[0]:g} and "
+            f"{known[-1]:g}; are they in Å?"
+        )
+    return np.asarray(found)

@@ -51,6 +51,39 @@ def open_surfaces(
     )
 
 
+def verify_tests(
+    surfaces: Surfaces, unseen_structures: PESData, seed: int, parameters: ValidationParameters
+) -> Surfaces:
+    """Refuse what would end a test that is enabled, before any of them is paid for."""
+    from potwright.pipelines.validation import (
+        alloys,
+        defects,
+        elastic,
+        equations_of_state,
+        generalisation,
+        interlayer,
+        melt_quench,
+        phonons,
+    )
+
+    simple = {
+        "equation_of_state": equations_of_state,
+        "elastic": elastic,
+        "phonons": phonons,
+        "defects": defects,
+        "interlayer": interlayer,
+        "alloys": alloys,
+    }
+    for test, module in simple.items():
+        if getattr(parameters, test).enabled:
+            module.refuse(surfaces, parameters)
+    if parameters.generalisation.enabled:
+        generalisation.refuse(surfaces, unseen_structures)
+    if parameters.melt_quench.enabled:
+        melt_quench.refuse(surfaces, parameters, seed)
+    return surfaces
+
+
 def measure_equations_of_state(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     """Energy over bond length of all listed prototypes, and their minima."""
     from potwright.pipelines.validation import equations_of_state
@@ -94,16 +127,10 @@ def measure_generalisation(
     """Errors on structures that nobody has seen; failed labels and outliers are counted apart."""
     from potwright.pipelines.validation import generalisation
 
-    enabled = parameters.generalisation.enabled
-    if enabled and not len(unseen_structures):
-        raise InputError(
-            "validation.generalisation: there are no unseen structures; put some where "
-            "unseen_structures of the catalog says, or set enabled: false"
-        )
-
     def measure(opened: Surfaces, asked: ValidationParameters) -> Result:
         return generalisation.measure(opened, unseen_structures, asked)
 
+    enabled = parameters.generalisation.enabled
     return _measured("generalisation", enabled, measure, surfaces, parameters)
 
 

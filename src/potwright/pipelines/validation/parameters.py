@@ -89,6 +89,8 @@ class ValidationParameters(Parameters):
     def _are_columns(
         cls, potentials: dict[str, PotentialParameters]
     ) -> dict[str, PotentialParameters]:
+        if not potentials:
+            raise ValueError("name what is tested, such as {committee: {path: null}}")
         if REFERENCE.potential in potentials:
             raise ValueError(f"{REFERENCE.potential!r} is what the engine is called")
         return potentials
@@ -96,7 +98,14 @@ class ValidationParameters(Parameters):
     @model_validator(mode="after")
     def _tests_name_prototypes(self) -> Self:
         for test in TESTS_OF_PROTOTYPES:
-            for name in getattr(self, test).prototypes:
+            asked = getattr(self, test)
+            if asked.enabled and not asked.prototypes:
+                key = "hosts" if test == "defects" else "prototypes"
+                raise ValueError(
+                    f"{test}.{key}: there are none; name some of validation.prototypes, or set "
+                    "enabled: false"
+                )
+            for name in asked.prototypes:
                 if name not in self.prototypes:
                     nearest = difflib.get_close_matches(name, self.prototypes, n=1, cutoff=0.4)
                     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from potwright.parameters import Parameters
 
@@ -26,7 +26,7 @@ class EquationOfStateParameters(Parameters):
         Whether dispersion is added.
     """
 
-    enabled: bool = True
+    enabled: bool = False
     prototypes: tuple[str, ...] = ()
     min_scale: float = Field(default=0.85, gt=0, lt=1)
     max_scale: float = Field(default=1.4, gt=1)
@@ -98,7 +98,7 @@ class HostParameters(Parameters):
     """
 
     prototype: str
-    defects: tuple[Literal["vacancy", "divacancy", "stone_wales"], ...]
+    defects: tuple[Literal["vacancy", "divacancy", "stone_wales"], ...] = Field(min_length=1)
 
 
 class DefectParameters(Parameters):
@@ -139,16 +139,23 @@ class InterlayerParameters(Parameters):
     axis
         The lattice vector, from 0, across which layers are stacked.
     distances_angstrom
-        Between layers; energies are relative to the largest.
+        Between layers, ascending; energies are relative to the largest.
     """
 
     enabled: bool = False
     prototypes: tuple[str, ...] = ()
     axis: Literal[0, 1, 2] = 2
-    distances_angstrom: tuple[float, ...] = Field(
-        default=(2.8, 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6, 3.8, 4.0, 4.5, 5.0, 6.0, 8.0, 10.0),
-        min_length=4,
+    distances_angstrom: tuple[float, ...] = (
+        *(2.8, 3.0, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6, 3.8, 4.0, 4.5, 5.0, 6.0, 8.0, 10.0),
     )
+
+    @field_validator("distances_angstrom")
+    @classmethod
+    def _are_a_curve(cls, distances: tuple[float, ...]) -> tuple[float, ...]:
+        different = sorted(set(distances))
+        if len(different) < max(4, len(distances)) or different[0] <= 0:
+            raise ValueError("give at least four different distances of layers, all above 0 Å")
+        return tuple(different)
 
 
 class OutlierParameters(Parameters):

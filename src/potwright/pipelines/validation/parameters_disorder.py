@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
+import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from potwright.dynamics import AseEngine, Conditions, MDEngineParameters, Schedule
+from potwright.dynamics import (
+    AseEngine,
+    Conditions,
+    MDEngineParameters,
+    Schedule,
+    ensemble_of,
+    strain_of,
+)
 from potwright.parameters import Parameters
 
+PERIODIC = np.ones(3, dtype=bool)
 Symbols = TypeVar("Symbols", dict[str, int], tuple[str, str])
 
 
@@ -32,7 +41,7 @@ class MeltQuenchParameters(Parameters):
     timestep_fs
         Of all.
     engine
-        Of the dynamics; its ensemble should hold the cell.
+        Of the dynamics; its ensemble holds the cell, and with it the density.
     largest_angstrom, bin_angstrom
         Of g(r).
     reference_file
@@ -42,7 +51,7 @@ class MeltQuenchParameters(Parameters):
     """
 
     enabled: bool = False
-    species: dict[str, int] = Field(default_factory=lambda: {"C": 64}, min_length=1)
+    species: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
     density_g_per_cm3: float = Field(default=3.5, gt=0)
     melt_kelvin: float = Field(default=8000.0, gt=0)
     melt_ps: float = Field(default=2.0, gt=0)
@@ -63,9 +72,23 @@ class MeltQuenchParameters(Parameters):
     def _are_elements(cls, species: dict[str, int]) -> dict[str, int]:
         return _elements(species)
 
+    @field_validator("engine")
+    @classmethod
+    def _holds_the_cell(cls, engine: MDEngineParameters) -> MDEngineParameters:
+        if strain_of(engine.ensemble, PERIODIC) != "none":
+            raise ValueError(
+                f"ensemble {engine.ensemble!r} moves the cell, and the density with it; write "
+                f"engine: {{type: {engine.type}, ensemble: nvt}}, or langevin (a block of another "
+                "type begins anew, with ensemble auto)"
+            )
+        return engine
+
     @model_validator(mode="after")
-    def _has_frames(self) -> Self:
-        _ = self.stages  # a schedule refuses what leaves none
+    def _can_run(self) -> Self:
+        if self.enabled and not self.species:
+            raise ValueError("species: there are none; name atoms of each element, such as {C: 64}")
+        for conditions, _ in self.stages:  # a schedule refuses what leaves no frame
+            ensemble_of(self.engine.ensemble, PERIODIC, conditions)
         return self
 
     @property

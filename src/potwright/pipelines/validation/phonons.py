@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from potwright.errors import InputError
 from potwright.geometry import find_supercell, plane_heights
 from potwright.pipelines.validation.parameters import ValidationParameters
 from potwright.pipelines.validation.plans import NoResultError, Plan, in_supercells
@@ -144,7 +145,6 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
     for name in asked.prototypes:
         prototype = parameters.prototypes[name]
         atoms = prototype.atoms
-        surfaces.refuse_species(atoms.numbers, f"prototype {name!r}")
         cell = find_supercell(
             atoms.cell.array, atoms.pbc, len(atoms), asked.min_length_angstrom, MAX_ATOMS
         )
@@ -166,6 +166,18 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters) -> Result:
             quantities += _quantities(name, found)
             curves += _curves(name, found, path)
     return Result("phonons", quantities, curves, missing, surfaces.spent())
+
+
+def refuse(surfaces: Surfaces, parameters: ValidationParameters) -> None:
+    """Refuse unknown elements, and molecules, which have no bands."""
+    for name in parameters.phonons.prototypes:
+        atoms = parameters.prototypes[name].atoms
+        surfaces.refuse_species(atoms.numbers, f"prototype {name!r}")
+        if not atoms.pbc.any():
+            raise InputError(
+                f"validation.phonons.prototypes: {name!r} is a molecule; name crystals, sheets or "
+                "wires"
+            )
 
 
 def _on(plan: Any, repeats: Repeats, surface: Surface) -> Plan[Phonons]:

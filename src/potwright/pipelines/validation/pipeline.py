@@ -27,14 +27,20 @@ FURTHER_INPUTS = {
 
 def create_pipeline(**_: Any) -> Pipeline:
     """Potentials and reference → tests → a table and curves."""
-    parameters, surfaces = "params:validation", "compared_surfaces"
+    parameters, opened, surfaces = "params:validation", "opened_surfaces", "compared_surfaces"
     return Pipeline(
         [
             Node(
                 nodes.open_surfaces,
                 ["committee", "label_store", "params:labelling.engine", parameters],
-                surfaces,
+                opened,
                 name="open_surfaces",
+            ),
+            Node(
+                nodes.verify_tests,
+                [opened, "unseen_structures", "params:seed", parameters],
+                surfaces,
+                name="verify_tests",
             ),
             *(
                 Node(

@@ -135,6 +135,14 @@ class Surfaces:
         costs, self.costs = dict(self.costs), Counter()
         return costs
 
+    def dispersion_of(self, name: str) -> Dispersion:
+        """What is added to a potential, or to the reference: nothing to whoever contains it."""
+        if name == REFERENCE.potential:
+            contained = self.engine.includes_dispersion
+        else:
+            contained = self.potentials[name].includes_dispersion
+        return NoDispersion() if contained else self.dispersion
+
     def refuse_species(self, numbers: Collection[int], where: str) -> None:
         """Refuse elements that the engine or a potential does not know.
 
@@ -305,17 +313,12 @@ class Surfaces:
         calculator = self.dispersion.calculator()
         if calculator is None:
             return {}
-        lacking = [name for name in wanted if not self._includes_dispersion(name)]
+        lacking = [name for name in wanted if self.dispersion_of(name) is self.dispersion]
         known: dict[str, Values] = {}
         for name in lacking:
             for id, atoms in zip(wanted[name].id.tolist(), wanted[name].to_atoms(), strict=True):
                 known[id] = known.get(id) or answers.calculated(atoms, calculator)
         return {(name, id): known[id] for name in lacking for id in wanted[name].id.tolist()}
-
-    def _includes_dispersion(self, name: str) -> bool:
-        if name == REFERENCE.potential:
-            return self.engine.includes_dispersion
-        return self.potentials[name].includes_dispersion
 
 
 def surface_of(key: Any) -> Surface:
