@@ -26,7 +26,9 @@ NO_PREVIEW = {
 def reported(finished, tmp_path_factory):
     """The first of two iterations, run without a report, gets one with all its figures."""
     project = finished.copy(tmp_path_factory.mktemp("viz") / "project")
-    maps = {name: {"enabled": True, "max_structures": 6} for name in ("descriptor_map", "sorep_map")}
+    maps = {
+        name: {"enabled": True, "max_structures": 6} for name in ("descriptor_map", "sorep_map")
+    }
     project.configure({"reporting": maps})
     project.succeed("campaign", "report", "--iteration", "1", "--no-open")
     return project
