@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
@@ -298,6 +301,24 @@ def test_a_small_form_distorts_and_explores_as_its_case_does(case):
         assert getattr(small.augmentation, block) == getattr(large.augmentation, block)
     assert small.exploration.design == large.exploration.design
     assert small.evaluation.error_thresholds == large.evaluation.error_thresholds
+
+
+@pytest.mark.parametrize("size", ["", "_small"])
+def test_the_three_models_side_by_side_are_ready(size):
+    """Uncommented the block is valid, beside the campaign's own, of folders that commands fill."""
+    env = f"wmote2_fine_tuned{size}"
+    text = (PROJECT / "conf" / env / "parameters.yml").read_text()
+    (commented,) = re.findall(r"^  # potentials:\n(?:  #   .*\n)+", text, re.MULTILINE)
+    block = yaml.safe_load(re.sub(r"^  # ", "", commented, flags=re.MULTILINE))
+    merged = copy.deepcopy(loader(env)["parameters"])
+    merged["validation"]["potentials"] |= block["potentials"]
+    asked = ProjectParameters.model_validate(merged).validation.potentials
+    assert {"committee", "alloys", "end_members"} <= set(asked)
+    assert asked["committee"].path is None
+    page = (PROJECT / "docs" / "paper_cases.md").read_text()
+    for name in ("alloys", "end_members"):
+        command = f"kedro campaign export {asked[name].path} --potential-only"
+        assert f"{command} --env wmote2_{name}{size}\n" in page, name
 
 
 @pytest.mark.parametrize("env", [env for env in SMALL if env.startswith("wmote2")])
