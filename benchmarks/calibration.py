@@ -39,12 +39,12 @@ from potwright.uncertainty import (
     likelihood_scale,
     property_uncertainties,
 )
+from potwright.uncertainty.evidence import vanishing
 
 FRACTIONS = (START, Fraction(1, 4), Fraction(1, 2), FULL)
 LEVEL = 0.9
 RESAMPLES = 2000
 MINIMUM_GROUPS = 3
-SMALLEST_FORCE = 1e-3  # eV/Å
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 METHODS: dict[str, Fit] = {
     "linear": lambda d, b, group: error_scale(d, b, group).value,
@@ -83,12 +83,14 @@ def measured(predictions: Predictions, structures: PESData) -> dict[str, Points]
         forces.mean_error_per_atom,
         of_atom,
     )
-    size = np.sqrt((structures.forces**2).mean(axis=1))
-    whole = np.sqrt(np.maximum.reduceat(size**2, structures.offsets[:-1])) if len(size) else size
-    real = {"forces": whole > SMALLEST_FORCE, "forces per atom": size > SMALLEST_FORCE}
+    of_atoms = (structures.forces**2).mean(axis=1)
+    sums = np.bincount(structures.structure_of_atom, of_atoms, minlength=len(structures))
+    size = {"forces": np.sqrt(sums / structures.n_atoms), "forces per atom": np.sqrt(of_atoms)}
     kept = {}
     for name, (d, b, group) in points.items():
-        keep = np.isfinite(d) & np.isfinite(b) & (d > 0) & (b > 0) & real.get(name, True)
+        keep = np.isfinite(d) & np.isfinite(b) & (d > 0) & (b > 0)
+        if name in size:
+            keep &= ~vanishing(size[name], d, b)
         kept[name] = Points(d[keep], b[keep], group[keep])
     return kept
 

@@ -45,8 +45,16 @@ def test_a_campaign_with_metatrain_is_like_any_other(project):
     project.open_everything()
 
 
-def test_a_campaign_that_begins_with_potentials_trains_none_in_its_first_iteration(
-    finished, finished_copy
+STAGES = "augmentation,labelling,training,exploration,evaluation"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("campaign", "run", "--max-iterations", "1"), ("run", "--pipelines", STAGES)],
+    ids=["campaign", "stages"],
+)
+def test_who_begins_with_potentials_trains_none_in_the_first_iteration(
+    finished, finished_copy, command
 ):
     """They come from another campaign, by its folder's model files."""
     other = finished.path("committee", finished.versions("committee")[0])
@@ -61,7 +69,7 @@ def test_a_campaign_that_begins_with_potentials_trains_none_in_its_first_iterati
         },
         name="catalog",
     )
-    project.succeed("campaign", "run", "--max-iterations", "1")
+    project.succeed(*command)
     assert not project.members()
     (record,) = committees(project)
     assert record["trained_on"] == [] and record["training"] == []

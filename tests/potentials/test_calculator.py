@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from potwright.errors import InputError
 from potwright.pes import PESData
 from potwright.potentials import Committee
 from potwright.uncertainty import property_uncertainties
@@ -136,6 +137,15 @@ def test_stress_times_thickness_of_a_sheet_does_not_depend_on_the_vacuum(
     np.testing.assert_allclose(
         stress_thin * thin.cell[2, 2], stress_thick * thick.cell[2, 2], atol=1e-9
     )
+
+
+def test_a_sheet_without_vacuum_is_refused(committee: Committee) -> None:
+    sheet = Atoms("CuAu", positions=[[0, 0, 0], [1.3, 1.5, 0]], cell=[3, 3, 0], pbc=(1, 1, 0))
+    sheet.calc = committee.calculator(calibration={})
+    with pytest.raises(InputError, match=r"AuCu: .* without others; give it vacuum"):
+        sheet.get_potential_energy()
+    sheet.center(vacuum=7.5, axis=2)
+    assert np.isfinite(sheet.get_potential_energy())
 
 
 def test_a_molecule_has_no_stress(any_committee: Committee, mixture: list[Atoms]) -> None:

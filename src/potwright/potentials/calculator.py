@@ -21,7 +21,7 @@ class CommitteeCalculator(Calculator):
     """Energy, forces and stress of a committee, with the members' disagreement and error bars.
 
     A structure that is periodic in some direction is evaluated as periodic in all, in the cell it
-    has: give it vacuum along the others. ``results`` also holds
+    has: give it vacuum along the others, wider than the models' cutoff. ``results`` also holds
 
     - ``energy_disagreement`` (eV/atom), ``forces_disagreement`` (N,) (eV/Å, per atom),
       ``stress_disagreement`` (eV/Å³): the spread of the members (paper, Eq. 1);
@@ -78,9 +78,20 @@ class CommitteeCalculator(Calculator):
         properties: list[str] | None = None,
         system_changes: list[str] = all_changes,
     ) -> None:
-        """Evaluate all members on ``atoms``."""
+        """Evaluate all members on ``atoms``.
+
+        Raises
+        ------
+        InputError
+            If a periodic structure has no three independent lattice vectors.
+        """
         super().calculate(atoms, properties, system_changes)
         seen = self.atoms.copy()
+        if seen.pbc.any() and seen.cell.rank < 3:
+            raise InputError(
+                f"{seen.get_chemical_formula()}: periodic along some lattice vectors, and without "
+                "others; give it vacuum there: atoms.center(vacuum=7.5, axis=2)"
+            )
         seen.pbc = engine_pbc(seen.pbc)
         values = self._evaluator([seen])
         returned = self._returned(values)

@@ -17,12 +17,14 @@ import pandas as pd
 
 from potwright.pes import PESData
 from potwright.uncertainty import Predictions, force_uncertainty
-from potwright.uncertainty.measurement import audit_of, measure
+from potwright.uncertainty.measurement import MILLI, audit_of, column, measure
 
 logger = logging.getLogger(__name__)
 
 VALIDATION, AUDIT, TEST = "validation", "audit", "test"
 Sources = dict[str, tuple[Predictions, PESData]]
+VANISHING_FORCE = 1e-3
+"""eV/Å, root mean square of a component; no potential is this accurate but by symmetry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,28 +91,59 @@ def trained_on(labelled: PESData, record: Mapping[str, Any]) -> np.ndarray:
     return np.array([id_ in ids for id_ in labelled.id.tolist()], dtype=bool)
 
 
+def vanishing(
+    reference: np.ndarray, disagreement: np.ndarray, mean_error: np.ndarray
+) -> np.ndarray:
+    """Where symmetry makes forces zero for the reference and for every member.
+
+    There D and b are rounding, both of them far below all others: any rank correlation and any fit
+    to logarithms would take that for knowledge.
+
+    Parameters
+    ----------
+    reference, disagreement, mean_error
+        Root mean squares over components, of structures or of atoms, eV/Å.
+    """
+    member_error = np.hypot(disagreement, mean_error)
+    return (reference < VANISHING_FORCE) & (member_error < VANISHING_FORCE)
+
+
 def structure_evidence(sources: Sources) -> pd.DataFrame:
-    """D, ε and b of all structures of evidence, with the kind of each in column ``evidence``."""
-    parts = [measure(p, s).assign(evidence=name) for name, (p, s) in sources.items()]
+    """D, ε and b of all structures of evidence, with the kind of each in column ``evidence``.
+
+    Those of forces that are :func:`vanishing` are NaN, and ``vanishing_forces`` is true.
+    """
+    parts = [_measured(p, s).assign(evidence=name) for name, (p, s) in sources.items()]
     return pd.concat(parts, ignore_index=True)
 
 
+def _measured(predictions: Predictions, structures: PESData) -> pd.DataFrame:
+    table = measure(predictions, structures)
+    squares = (structures.forces**2).mean(axis=1)
+    sums = np.bincount(structures.structure_of_atom, squares, minlength=len(structures))
+    of_forces = [column(kind, "forces") for kind in ("disagreement", "member_error", "mean_error")]
+    disagreement, _, mean_error = table[of_forces].to_numpy(dtype=float).T / MILLI
+    zero = vanishing(np.sqrt(sums / structures.n_atoms), disagreement, mean_error)
+    table.loc[zero, of_forces] = np.nan
+    return table.assign(vanishing_forces=zero)
+
+
 def atom_evidence(sources: Sources) -> AtomEvidence:
-    """D and b of the forces on all atoms of evidence."""
-    parts = [
-        (
-            force_uncertainty(
-                predictions.select(structures.id).forces, structures.forces, structures.offsets
-            ),
-            structures.group[structures.structure_of_atom],
-        )
-        for predictions, structures in sources.values()
-        if len(structures)
-    ]
+    """D and b of the forces on all atoms of evidence, but for those that are vanishing."""
+    parts = [_of_atoms(p, s) for p, s in sources.values() if len(s)]
     if not parts:
         return AtomEvidence(np.empty(0), np.empty(0), np.empty(0, dtype="<U1"))
-    return AtomEvidence(
-        np.concatenate([part.disagreement_per_atom for part, _ in parts]),
-        np.concatenate([part.mean_error_per_atom for part, _ in parts]),
-        np.concatenate([group for _, group in parts]),
+    return AtomEvidence(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _of_atoms(
+    predictions: Predictions, structures: PESData
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    found = force_uncertainty(
+        predictions.select(structures.id).forces, structures.forces, structures.offsets
     )
+    disagreement, mean_error = found.disagreement_per_atom, found.mean_error_per_atom
+    reference = np.sqrt((structures.forces**2).mean(axis=1))
+    kept = ~vanishing(reference, disagreement, mean_error)
+    group = structures.group[structures.structure_of_atom]
+    return disagreement[kept], mean_error[kept], group[kept]

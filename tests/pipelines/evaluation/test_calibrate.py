@@ -58,6 +58,32 @@ def test_a_committee_whose_errors_do_not_is_not(
     assert "not surely above 0.2" in energy["reason"]
 
 
+def test_forces_that_vanish_by_symmetry_are_no_evidence(
+    committee_type: Any, structures: Any, parameters: Any
+) -> None:
+    """Where D and b are rounding, they are small together: that D knows nothing would not show."""
+    pes = structures(80, scale=1.0, split="validation", iteration=1)
+    perfect = structures(20, seed=5, scale=1e-9, split="validation", iteration=1)
+    both = PESData.concatenate([pes, perfect])
+    predict = committee_type().predict
+    entry = report(predict(both), both, parameters)["forces"]
+    known = report(predict(pes), pes, parameters)["forces"]
+    assert entry.pop("structures_vanishing") == 20
+    assert known.pop("structures_vanishing") == 0
+    assert "20 structures without forces do not count" in entry.pop("reason")
+    assert not entry["trusted"] and not entry["informative"]
+    assert entry == {name: value for name, value in known.items() if name != "reason"}
+
+
+def test_a_relaxed_structure_that_is_predicted_wrongly_is_evidence(
+    committee_type: Any, structures: Any, parameters: Any
+) -> None:
+    """Its reference forces are zero, those of the members are not."""
+    pes = structures(20, scale=1.0, split="validation", iteration=1)
+    assert not pes.forces.any()
+    assert report(committee_type().predict(pes), pes, parameters)["forces"]["structures"] == 20
+
+
 def test_only_validation_is_evidence_before_there_is_an_audit(
     committee: Any, labelled: PESData, parameters: Any
 ) -> None:
@@ -91,7 +117,7 @@ def test_the_audit_sample_counts_once_with_the_predictions_of_when_it_was_drawn(
     committee_type: Any, labelled: PESData, audit: PESData, parameters: Any
 ) -> None:
     merged = PESData.concatenate([labelled, audit])
-    now, before = committee_type(seed=1), committee_type(seed=2)
+    now, before = committee_type(seed=1), committee_type(seed=2, shared=4.0)
     first = report(now.predict(labelled), labelled, parameters)
     entry = report(
         now.predict(merged),
@@ -102,8 +128,10 @@ def test_the_audit_sample_counts_once_with_the_predictions_of_when_it_was_drawn(
         iteration=2,
     )["forces"]
     assert (entry["structures_validation"], entry["structures_audit"]) == (30, 40)
-    own = np.sqrt(np.mean((before.predict(audit).forces ** 2).mean(axis=0)))
-    assert entry["audit"]["rms_member_error"] == pytest.approx(1000 * own, rel=0.2)
+    squares = (before.predict(audit).forces ** 2).mean(axis=(0, 2))
+    of_structures = np.add.reduceat(squares, audit.offsets[:-1]) / audit.n_atoms
+    own = np.sqrt(of_structures.mean())
+    assert entry["audit"]["rms_member_error"] == pytest.approx(1000 * own)
 
 
 def test_rates_are_those_of_the_threshold_in_force_when_the_sample_was_drawn(

@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 
 from potwright.pes import PESData
-from potwright.pipelines.evaluation.threshold_maps import COUNTS, GRID, threshold_maps
+from potwright.pipelines.evaluation.threshold_maps import (
+    CHOICES,
+    COUNTS,
+    GRID,
+    _choices,
+    threshold_maps,
+)
 from potwright.uncertainty import Predictions
 
 
@@ -36,6 +42,14 @@ def test_every_size_of_committee_is_mapped_on_audit_and_test_set(maps: pd.DataFr
     structures = maps["evidence"].map({"audit": 40, "test": 30})
     assert (counted == maps["choices"] * structures).all()
     assert maps.groupby("members")["choices"].first().to_dict() == {2: 6, 3: 4, 4: 1}
+
+
+def test_of_many_members_every_one_is_in_some_of_the_committees_that_are_looked_at() -> None:
+    for size in (2, 4, 6):
+        looked_at = _choices(8, size)
+        assert len(set(looked_at)) == CHOICES
+        assert all(len(set(one)) == size for one in looked_at)
+        assert {member for one in looked_at for member in one} == set(range(8))
 
 
 def test_a_lower_threshold_finds_more_and_errs_more_often(maps: pd.DataFrame) -> None:

@@ -100,6 +100,7 @@ def _report(
         "structures": len(usable),
         "structures_validation": int((~audit).sum()),
         "structures_audit": int(audit.sum()),
+        "structures_vanishing": int(evidence["vanishing_forces"].sum()) if name == "forces" else 0,
         "calibrated": a.fitted,
         "a": number(a.value),
         "a_se": number(a.standard_error),
@@ -184,4 +185,6 @@ def _reason(entry: dict[str, Any], settings: CalibrationParameters) -> str:
         )
     if entry["factor"] is None:
         text += f"; no {entry['method']} error bar: {entry['groups']} groups are too few for it"
+    if entry["structures_vanishing"]:
+        text += f"; {entry['structures_vanishing']} structures without forces do not count"
     return f"{text}; {OPTIMISTIC}" if entry["structures_validation"] else text

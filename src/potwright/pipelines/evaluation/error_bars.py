@@ -31,8 +31,8 @@ KEYS_PER_ATOM = {
 MEANINGS = {
     "linear": "factor·D is the error to be expected of the committee mean, as a root mean square",
     "conformal": (
-        "the error of the committee mean is at most factor·D with a probability of {level:g}, for "
-        "a structure of a new group that is drawn like the evidence"
+        "the error of the committee mean is at most factor·D with a probability of {level:g}, in "
+        "structures of a new group that is drawn like the evidence"
     ),
     "likelihood": (
         "factor·D is the most likely standard deviation of the error of the committee mean, if "

@@ -10,7 +10,8 @@ counts are added up over all choices, and its slope a is fitted on the validatio
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations, islice
+from itertools import combinations
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def threshold_maps(
             if d_grid is None or e_grid is None:
                 continue
             for members in range(2, predicted.members + 1):
-                choices = list(_choices(predicted.members, members))
+                choices = _choices(predicted.members, members)
                 slope = _slope(sources[VALIDATION], choices, name)
                 common: dict[str, Any] = {"iteration": iteration, "evidence": kind}
                 common |= {"property": name, "unit": UNITS[name]}
@@ -144,5 +145,15 @@ def _grid(values: np.ndarray) -> np.ndarray | None:
     return np.geomspace(0.9 * found.min(), found.max(), GRID)
 
 
-def _choices(members: int, size: int) -> Iterator[tuple[int, ...]]:
-    return islice(combinations(range(members), size), CHOICES)
+def _choices(members: int, size: int) -> list[tuple[int, ...]]:
+    """All committees of this size; of many, some in which members are about equally often."""
+    if comb(members, size) <= CHOICES:
+        return list(combinations(range(members), size))
+    draw = np.random.default_rng((members, size))
+    found: dict[tuple[int, ...], None] = {}  # in the order in which they came
+    while len(found) < CHOICES:
+        order = draw.permutation(members)
+        for start in range(0, members, size):
+            part = np.take(order, range(start, start + size), mode="wrap")
+            found[tuple(sorted(part.tolist()))] = None
+    return list(found)[:CHOICES]
