@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from potwright.pes import PESData
+from potwright.pipelines.reporting.page import SECTIONS
 from potwright.pipelines.training import nodes
 
 NO_PREVIEW = {
@@ -21,10 +23,22 @@ NO_PREVIEW = {
 
 
 @pytest.fixture(scope="module")
-def viz(viz_server, finished):
+def reported(finished, tmp_path_factory):
+    """The first of two iterations, run without a report, gets one with all its figures."""
+    project = finished.copy(tmp_path_factory.mktemp("viz") / "project")
+    maps = {
+        name: {"enabled": True, "max_structures": 6} for name in ("descriptor_map", "sorep_map")
+    }
+    project.configure({"reporting": maps})
+    project.succeed("campaign", "report", "--iteration", "1", "--no-open")
+    return project
+
+
+@pytest.fixture(scope="module")
+def viz(viz_server, reported):
     """Kedro-Viz on the first of two iterations."""
-    command = ["campaign", "viz", "--iteration", "1", "--env", finished.env]
-    with viz_server(finished.folder, *command) as server:
+    command = ["campaign", "viz", "--iteration", "1", "--env", reported.env]
+    with viz_server(reported.folder, *command) as server:
         yield server
 
 
@@ -36,27 +50,54 @@ def shown(viz) -> dict[str, dict[str, Any]]:
     return {n["name"]: viz.get(f"nodes/{n['id']}") | n for n in graph["nodes"]}
 
 
+def of_type(shown: dict[str, dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    """The datasets of a type."""
+    data = {name: n for name, n in shown.items() if n["type"] == "data"}
+    return {name: n for name, n in data.items() if n["dataset_type"].endswith(f".{kind}")}
+
+
 @pytest.mark.slow
-def test_all_that_is_on_disk_has_a_preview(shown, finished):
-    """A figure that was not made in the iteration is not on disk, and has none."""
-    first = finished.records()[0]["run_id"]
+def test_all_that_is_on_disk_has_a_preview(shown):
     data = {name: n for name, n in shown.items() if n["type"] == "data"}
     without = {name for name, n in data.items() if not n.get("preview")}
-    figures = {name for name in without if data[name]["dataset_type"].endswith("FigureDataset")}
-    assert not [name for name in figures if (Path(data[name]["filepath"]) / first).exists()]
-    without -= figures
     kinds = {data[name]["dataset_type"].rpartition(".")[2] for name in without}
     assert kinds <= NO_PREVIEW, without
-    of_structures = {n for n, one in data.items() if one["dataset_type"].endswith("PESDataset")}
-    assert {"augmented_structures", "labels", "explored_structures"} <= of_structures
-    for name in of_structures:
-        assert "formula" in data[name]["preview"]["columns"], name
 
 
 @pytest.mark.slow
-def test_previews_are_of_the_iteration_that_was_asked_for(shown, finished):
-    first = finished.records()[0]["run_id"]
-    assert json.loads(shown["verdict"]["preview"]) == finished.document("verdict.json", first)
+def test_every_figure_of_the_report_is_previewed_as_it_was_drawn(shown, reported):
+    first = reported.records()[0]["run_id"]
+    figures = of_type(shown, "FigureDataset")
+    assert set(figures) == {f"{name}_figure" for name in SECTIONS}
+    for name, figure in figures.items():
+        place = Path(figure["filepath"])
+        drawn = json.loads((place / first / place.name).read_text())
+        assert drawn["data"], (name, drawn["layout"])
+        assert figure["preview"] == drawn, name
+
+
+@pytest.mark.slow
+def test_all_structures_are_previewed_as_a_table_of_the_first_ones(shown, reported):
+    first = reported.records()[0]["run_id"]
+    tables = of_type(shown, "PESDataset")
+    assert {"augmented_structures", "labels", "labelled_structures"} <= set(tables)
+    filled = 0
+    for name, table in tables.items():
+        place = Path(table["filepath"])
+        file = place / first / place.name
+        ids = PESData.read(file).id.tolist() if file.exists() else []
+        preview = table["preview"]
+        column = preview["columns"].index("id")
+        if not name.endswith("_previous"):  # which lie where an older iteration left them
+            assert [row[column] for row in preview["data"]] == ids[:20], name
+        filled += bool(ids)
+    assert filled >= 4
+
+
+@pytest.mark.slow
+def test_previews_are_of_the_iteration_that_was_asked_for(shown, reported):
+    first = reported.records()[0]["run_id"]
+    assert json.loads(shown["verdict"]["preview"]) == reported.document("verdict.json", first)
     table = shown["labelled_structures"]["preview"]
     column = table["columns"].index("iteration")
     assert {row[column] for row in table["data"]} == {1}

@@ -56,7 +56,7 @@ def test_a_lone_hydrogen_atom_has_the_kinetic_energy_of_its_orbital():
 
 
 def test_it_is_invariant_and_per_atom():
-    """Rotation, translation, order of atoms; a crystal's supercell, at the same Γ point."""
+    """Rotation, translation, order of atoms; a second molecule that is far away."""
     water = molecule("H2O")
     turned = water.copy()
     turned.rotate(73, (1, 2, 3))
@@ -65,6 +65,23 @@ def test_it_is_invariant_and_per_atom():
     rows = described(water, turned, water[[2, 0, 1]], pair)
     for row in rows[1:]:
         np.testing.assert_allclose(row, rows[0], atol=1e-4 * rows[0].max())
+
+
+def test_it_is_invariant_and_per_atom_in_crystals():
+    """A turned cell, other atoms first; a supercell, where no orbital reaches a neighbouring cell.
+
+    In a denser crystal Γ of the supercell has more of the bands.
+    """
+    crystal = Atoms("CO", [(0.5, 1, 2), (0.5, 1, 3.15)], cell=(14, 15, 16), pbc=True)
+    turned = crystal[[1, 0]]
+    turned.rotate(73, (1, 2, 3), rotate_cell=True)
+    turned.translate((0.3, 4.0, -2.0))
+    alone = Atoms("CO", crystal.positions)
+    rows = described(crystal, turned, crystal * (2, 1, 1), alone)
+    for row in rows[1:]:
+        np.testing.assert_allclose(row, rows[0], atol=1e-4 * rows[0].max())
+    aluminium = described(bulk("Al"), bulk("Al") * 2)
+    assert np.abs(aluminium[1] - aluminium[0]).max() > 0.1 * aluminium.max()
 
 
 def test_it_counts_orbitals_and_sees_compression():

@@ -70,6 +70,14 @@ def test_every_page_is_in_the_index():
         assert page.name == "index.md" or f"({page.name})" in index
 
 
+@pytest.mark.parametrize(
+    "step", ["campaign plan", "campaign run", "campaign report", "run --pipelines validation"]
+)
+def test_the_tutorial_leads_to_a_tested_potential(step, commands):
+    of_mine = [c for c in commands(PROJECT / "docs" / "tutorial.md") if c.endswith("--env mine")]
+    assert f"kedro {step} --env mine" in of_mine
+
+
 def test_pictures_are_well_formed():
     for picture in (PROJECT / "docs" / "images").glob("*.svg"):
         assert ElementTree.parse(picture).getroot().tag.endswith("svg")

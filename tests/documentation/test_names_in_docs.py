@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import nbformat
 import pytest
 import yaml
 from kedro.io import AbstractDataset
@@ -21,11 +22,26 @@ PAGES = [
     PROJECT / "README.md",
     PROJECT / "CONTRIBUTING.md",
     *sorted((PROJECT / "docs").glob("*.md")),
+    *sorted((PROJECT / "data" / "01_raw").glob("*/README.md")),
+    *sorted((PROJECT / "notebooks").glob("*.ipynb")),
 ]
 STAGES = set(ProjectParameters.model_fields) - {"seed"}
 GLOBALS = yaml.safe_load((PROJECT / "conf/base/globals.yml").read_text())
 FILES = {"py", "yml", "json", "csv"}
 WITH_YAML = [page for page in PAGES if "```yaml" in page.read_text()]
+
+
+def named(page: Path) -> str:
+    """A page in the list of tests; several are called README."""
+    return f"{page.parent.name}-{page.name}"
+
+
+def text_of(page: Path) -> str:
+    """What a page says; of a notebook its cells of text, not of code."""
+    if page.suffix != ".ipynb":
+        return page.read_text()
+    cells = nbformat.read(page, as_version=4).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
 def commands_in(text: str) -> list[str]:
@@ -64,9 +80,9 @@ def refusal(kedro: click.Group, command: str) -> str:
     return ""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_command_exists_with_its_options(page, kedro):
-    for command in commands_in(page.read_text()):
+    for command in commands_in(text_of(page)):
         assert not refusal(kedro, command), f"{page.name}: {command}"
 
 
@@ -77,7 +93,7 @@ def test_commands_that_do_not_exist_are_found(kedro):
     assert len(commands_in("`kedro run`\n```sh\nkedro viz run  # look\n```\n")) == 2
 
 
-@pytest.mark.parametrize("page", WITH_YAML, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", WITH_YAML, ids=named)
 def test_every_key_of_yaml_exists(page, blocks):
     for block in blocks(page):
         if block.language == "yaml":
@@ -114,10 +130,10 @@ def test_keys_that_do_not_exist_are_found():
     assert not wrong_keys({"labelling": {"engine": {"type": "tblite", "method": "GFN1-xTB"}}})
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=named)
 def test_every_dotted_key_in_the_text_exists(page):
     """`labelling.engine.type` and the like: by the whole key, those that begin with a stage."""
-    for key in re.findall(r"`((?:\w+\.)+\w+)(?::[^`]*)?`", page.read_text()):
+    for key in re.findall(r"`((?:\w+\.)+\w+)(?::[^`]*)?`", text_of(page)):
         first, *rest = key.split(".")
         if first not in STAGES or rest[-1] in FILES:
             continue

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from kedro.io import AbstractDataset, DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
@@ -109,72 +112,108 @@ def test_a_fine_tuned_model_has_the_level_of_theory_of_the_labels_that_it_takes(
 # ---------------------------------------------------------------- the paper's
 
 
-PAPER = {
-    "carbon_fast": {
-        "augmentation.supercells.max_atoms": 600,
-        "augmentation.supercells.min_length_angstrom": 24,
-        "augmentation.clusters.count": 80,
-        "augmentation.clusters.max_atoms": 30,
-        "augmentation.clusters.min_distance_angstrom": 1.5,
-        "augmentation.slabs.min_thickness_angstrom": 10,
-        "augmentation.slabs.max_atoms": 600,
-        "augmentation.vacuum.min_gap_angstrom": 15,
-        "augmentation.vacancies.atoms": 2,
-        "augmentation.vacancies.fraction_of_copies": 0.3,
+CARBON = {
+    "augmentation.supercells.max_atoms": 600,
+    "augmentation.supercells.min_length_angstrom": 24,
+    "augmentation.clusters.count": 80,
+    "augmentation.clusters.max_atoms": 30,
+    "augmentation.clusters.min_distance_angstrom": 1.5,
+    "augmentation.slabs.min_thickness_angstrom": 10,
+    "augmentation.slabs.max_atoms": 600,
+    "augmentation.vacuum.min_gap_angstrom": 15,
+    "augmentation.vacancies.atoms": 2,
+    "augmentation.vacancies.fraction_of_copies": 0.3,
+    "labelling.engine.scf_threshold_ry": 1e-8,
+    "training.trainer.settings.r_max": 4.5,
+    "training.trainer.settings.num_interactions": 2,
+    "training.trainer.settings.batch_size": 1,
+    "training.trainer.epochs": 500,
+    "exploration.timestep_fs": 1,
+    "exploration.frame_interval_ps": 1000,
+    "exploration.engine.type": "lammps",
+    "exploration.engine.ensemble": "auto",  # NPT where there is a periodic axis, else NVT
+    "exploration.dispersion.type": "d2",
+    "evaluation.error_thresholds.energy_mev_per_atom": 2,
+    "evaluation.error_thresholds.forces_mev_per_angstrom": 50,
+    "evaluation.error_thresholds.stress_mev_per_angstrom3": 10,
+    "evaluation.selection.max_selected": 1000,
+}
+"""Of both runs (section 4.1)."""
+
+MONOLAYERS = {
+    "augmentation.supercells.min_length_angstrom": 18,
+    "augmentation.vacuum.min_gap_angstrom": 15,
+    "augmentation.vacancies.atoms": 2,
+    "augmentation.vacancies.fraction_of_copies": 0.3,
+    "augmentation.clusters.enabled": False,
+    "augmentation.slabs.enabled": False,
+    "augmentation.substitutions.enabled": False,
+    "training.trainer.settings.r_max": 6.0,
+    "training.trainer.settings.num_interactions": 2,
+    "training.trainer.settings.batch_size": 5,
+    "training.trainer.epochs": 500,
+}
+"""Of what is augmented and trained from scratch (section 4.3)."""
+
+LABELS_OF_RUN_B = {
+    "labelling.engine.protocol": "stringent",
+    "labelling.engine.scf_threshold_ry": 1e-8,
+}
+FIGURE_11 = {"validation.alloys.realisations": 10, "validation.alloys.dispersion": False}
+
+PAPER: dict[str, dict[str, Any]] = {
+    "carbon_fast": CARBON
+    | {
+        "campaign.max_iterations": 10,
         "augmentation.rattle.rattle_fraction": 0.4,
         "augmentation.strain.max_compressive_strain": 0.2,
         "augmentation.strain.max_tensile_strain": 0.2,
         "labelling.engine.protocol": "fast",
-        "labelling.engine.scf_threshold_ry": 1e-8,
-        "training.trainer.settings.r_max": 4.5,
-        "training.trainer.settings.num_interactions": 2,
-        "training.trainer.settings.batch_size": 1,
-        "training.trainer.epochs": 500,
         "exploration.design.temperature_range_kelvin": (0, 5000),
         "exploration.design.pressure_range_kbar": (-5, 5),
-        "exploration.timestep_fs": 1,
-        "exploration.frame_interval_ps": 1000,
-        "exploration.dispersion.type": "d2",
-        "evaluation.error_thresholds.energy_mev_per_atom": 2,
-        "evaluation.error_thresholds.forces_mev_per_angstrom": 50,
-        "evaluation.error_thresholds.stress_mev_per_angstrom3": 10,
-        "evaluation.selection.max_selected": 1000,
     },
-    "carbon_accurate": {
+    "carbon_accurate": CARBON
+    | LABELS_OF_RUN_B
+    | {
+        "campaign.max_iterations": 2,
         "augmentation.rattle.rattle_fraction": 0.3,
         "augmentation.strain.max_compressive_strain": 0.3,
         "augmentation.strain.max_tensile_strain": 0.6,
-        "labelling.engine.protocol": "stringent",
         "exploration.design.temperature_range_kelvin": (0, 1000),
         "exploration.design.pressure_range_kbar": (-20, 20),
-        "exploration.dispersion.type": "d2",
         "validation.dispersion.type": "d2",
+        "validation.equation_of_state.dispersion": True,
+        "validation.phonons.dispersion": True,
+        "validation.melt_quench.dispersion": True,
+        "validation.generalisation.dispersion": True,
+        "validation.defects.dispersion": False,
+        "validation.generalisation.outliers.energy_ev_per_atom": 0.2,
+        "validation.generalisation.outliers.forces_ev_per_angstrom": 50,
+        "validation.generalisation.outliers.stress_ev_per_angstrom3": 1,
         "validation.melt_quench.density_g_per_cm3": 3.5,
     },
-    "wmote2_alloys": {
-        "augmentation.supercells.min_length_angstrom": 18,
+    "wmote2_alloys": MONOLAYERS
+    | LABELS_OF_RUN_B
+    | FIGURE_11
+    | {
+        "campaign.max_iterations": 1,
         "augmentation.alloys.alloy_species": ("Mo", "W"),
         "augmentation.alloys.fixed_species": ("Te",),
-        "augmentation.clusters.enabled": False,
-        "augmentation.slabs.enabled": False,
-        "augmentation.substitutions.enabled": False,
-        "labelling.engine.protocol": "stringent",
-        "training.trainer.settings.r_max": 6.0,
-        "training.trainer.settings.batch_size": 5,
-        "validation.alloys.realisations": 10,
     },
-    "wmote2_fine_tuned": {"training.start.type": "foundation", "campaign.max_iterations": 1},
-    "wmote2_end_members": {
+    "wmote2_fine_tuned": LABELS_OF_RUN_B
+    | FIGURE_11
+    | {"training.start.type": "foundation", "campaign.max_iterations": 1},
+    "wmote2_end_members": MONOLAYERS
+    | LABELS_OF_RUN_B
+    | FIGURE_11
+    | {
         "campaign.max_iterations": 12,
         "augmentation.alloys.alloy_species": (),
-        "augmentation.clusters.enabled": False,
-        "augmentation.slabs.enabled": False,
-        "augmentation.substitutions.enabled": False,
         "exploration.design.temperature_range_kelvin": (0, 1800),
         "exploration.design.pressure_range_kbar": (-10, 10),
+        "exploration.engine.type": "lammps",
+        "exploration.engine.ensemble": "auto",
         "exploration.dispersion.type": "none",
-        "training.trainer.settings.r_max": 6.0,
-        "training.trainer.settings.batch_size": 5,
     },
 }
 
@@ -262,6 +301,24 @@ def test_a_small_form_distorts_and_explores_as_its_case_does(case):
         assert getattr(small.augmentation, block) == getattr(large.augmentation, block)
     assert small.exploration.design == large.exploration.design
     assert small.evaluation.error_thresholds == large.evaluation.error_thresholds
+
+
+@pytest.mark.parametrize("size", ["", "_small"])
+def test_the_three_models_side_by_side_are_ready(size):
+    """Uncommented the block is valid, beside the campaign's own, of folders that commands fill."""
+    env = f"wmote2_fine_tuned{size}"
+    text = (PROJECT / "conf" / env / "parameters.yml").read_text()
+    (commented,) = re.findall(r"^  # potentials:\n(?:  #   .*\n)+", text, re.MULTILINE)
+    block = yaml.safe_load(re.sub(r"^  # ", "", commented, flags=re.MULTILINE))
+    merged = copy.deepcopy(loader(env)["parameters"])
+    merged["validation"]["potentials"] |= block["potentials"]
+    asked = ProjectParameters.model_validate(merged).validation.potentials
+    assert {"committee", "alloys", "end_members"} <= set(asked)
+    assert asked["committee"].path is None
+    page = (PROJECT / "docs" / "paper_cases.md").read_text()
+    for name in ("alloys", "end_members"):
+        command = f"kedro campaign export {asked[name].path} --potential-only"
+        assert f"{command} --env wmote2_{name}{size}\n" in page, name
 
 
 @pytest.mark.parametrize("env", [env for env in SMALL if env.startswith("wmote2")])

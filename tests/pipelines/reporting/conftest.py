@@ -12,38 +12,44 @@ from ase.build import bulk
 
 from potwright.iteration_reports import IterationReports
 from potwright.pes import PESData
+from potwright.pipelines.reporting import counts
+from potwright.pipelines.reporting.disagreement import draw_disagreement
+from potwright.pipelines.reporting.learning_curves import draw_learning_curves
+from potwright.pipelines.reporting.maps import draw_map
+from potwright.pipelines.reporting.parameters import ReportingParameters
+from potwright.pipelines.reporting.parity import draw_parity
+from potwright.pipelines.reporting.threshold_maps import draw_threshold_maps
 from potwright.uncertainty import PROPERTIES, Predictions
 from potwright.uncertainty.measurement import UNITS, WRITTEN_UNITS
 
 SETS = ("training", "validation", "test", "test of first iteration")
 
 
-@pytest.fixture
-def labelled() -> PESData:
-    """60 structures of four atoms with random labels in all sets, and one lone atom."""
+def labelled_set(count: int) -> PESData:
+    """``count`` structures of four atoms with random labels in all sets, and one lone atom."""
     generator = np.random.default_rng(3)
     copper = bulk("Cu", cubic=True)
     images = []
-    for _ in range(60):
+    for _ in range(count):
         copper.rattle(0.05, rng=generator)
         images.append(copper.copy())
     pes = PESData.from_atoms(images, labels="none", origin="rattle")
     atoms = len(pes.numbers)
-    split = np.array(["training"] * 30 + ["validation"] * 10 + ["test"] * 20)
+    parts = {"training": count // 2, "validation": count // 6, "test": count // 3}
+    split = np.repeat(list(parts), list(parts.values()))
     pes = pes.replace(
-        energy=generator.normal(size=60),
+        energy=generator.normal(size=count),
         forces=generator.normal(size=(atoms, 3)),
-        stress=generator.normal(size=(60, 6)) * 0.01,
+        stress=generator.normal(size=(count, 6)) * 0.01,
         split=split,
-        iteration=np.repeat([1, 2], 30),
+        iteration=np.repeat([1, 2], count // 2),
     )
     lone = PESData.from_atoms([bulk("Cu")], labels="none", origin="isolated_atom")
     lone = lone.replace(energy=[1e6], forces=[[0.0, 0.0, 0.0]], split=["training"])
     return PESData.concatenate([pes, lone])
 
 
-@pytest.fixture
-def predictions(labelled: PESData) -> Predictions:
+def predicted(labelled: PESData) -> Predictions:
     """Of three members: the labels and noise, of a scale of its own for each structure."""
     generator = np.random.default_rng(4)
     scale = generator.uniform(0.01, 0.1, len(labelled))
@@ -55,6 +61,70 @@ def predictions(labelled: PESData) -> Predictions:
         labelled.energy + scale * generator.normal(size=shape),
         labelled.forces + of_atoms * generator.normal(size=(3, *labelled.forces.shape)),
         labelled.stress + 0.01 * scale[:, None] * generator.normal(size=(*shape, 6)),
+    )
+
+
+@pytest.fixture
+def labelled() -> PESData:
+    return labelled_set(60)
+
+
+@pytest.fixture
+def predictions(labelled: PESData) -> Predictions:
+    return predicted(labelled)
+
+
+@pytest.fixture
+def all_figures(calibration: dict[str, Any]) -> Callable[..., dict[str, dict[str, Any]]]:
+    """Draws the ten figures of a report, of so many labelled structures, with base settings."""
+
+    def draw(history: list[IterationReports], count: int) -> dict[str, dict[str, Any]]:
+        settings = ReportingParameters()
+        labelled = labelled_set(count)
+        predictions = predicted(labelled)
+
+        def describe(pes: PESData) -> np.ndarray:
+            return np.random.default_rng(5).normal(size=(len(pes), 16))
+
+        return {
+            "learning_curves": draw_learning_curves(history),
+            "parity": draw_parity(predictions, labelled, settings.max_points),
+            "disagreement": draw_disagreement(
+                predictions,
+                Predictions.empty(3),
+                labelled,
+                calibration=calibration,
+                record={"trained_on": labelled.id[labelled.split == "training"].tolist()},
+                most_points=settings.max_points,
+            ),
+            "threshold_rates": draw_threshold_maps(rates()),
+            "descriptor_map": draw_map(
+                labelled, settings.descriptor_map.max_structures, 1, describe
+            ),
+            "sorep_map": draw_map(labelled, settings.sorep_map.max_structures, 1, describe),
+            "selection": counts.draw_selection(history, PESData.empty()),
+            "labelling": counts.draw_labelling(history),
+            "trajectories": counts.draw_trajectories(history),
+            "timings": counts.draw_timings(history),
+        }
+
+    return draw
+
+
+def rates() -> pd.DataFrame:
+    """Maps of thresholds on the grid of the evaluation, for committees of two to five."""
+    grid = np.geomspace(0.5, 200, 12)
+    axes = [["energy", "forces", "stress"], range(2, 6), grid, grid]
+    names = ["property", "members", "error_threshold", "disagreement_threshold"]
+    table = pd.MultiIndex.from_product(axes, names=names).to_frame(index=False)
+    shares = np.random.default_rng(6).uniform(size=(2, len(table)))
+    return table.assign(
+        iteration=2,
+        evidence="audit",
+        unit="",
+        calibrated=False,
+        true_positive_rate=shares[0],
+        positive_predictive_value=shares[1],
     )
 
 
