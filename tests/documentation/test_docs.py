@@ -64,6 +64,16 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(place), f"{page.name} links to {target}: no such heading"
 
 
+def test_every_stage_has_a_page():
+    """Under its name; that of reporting is called reports. Relabelling is a way of labelling."""
+    from potwright.pipeline_registry import register_pipelines
+
+    for stage in set(register_pipelines()) - {"__default__", "relabelling"}:
+        name = "reports" if stage == "reporting" else stage
+        first = (PROJECT / "docs" / f"{name}.md").read_text().splitlines()[0]
+        assert first.removeprefix("# ").startswith(name.capitalize()), stage
+
+
 def test_every_page_is_in_the_index():
     index = (PROJECT / "docs" / "index.md").read_text()
     for page in (PROJECT / "docs").glob("*.md"):

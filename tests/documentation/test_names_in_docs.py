@@ -33,7 +33,7 @@ WITH_YAML = [page for page in PAGES if "```yaml" in page.read_text()]
 
 def named(page: Path) -> str:
     """A page in the list of tests; several are called README."""
-    return f"{page.parent.name}-{page.name}"
+    return str(page.relative_to(PROJECT))
 
 
 def text_of(page: Path) -> str:
