@@ -152,8 +152,8 @@ def test_the_committees_errors_are_the_means_of_its_members(committee: Any, aske
 def test_a_distribution_from_a_file_has_its_peak_where_it_is(
     committee: Any, asked: Any, tmp_path: Path
 ) -> None:
-    """The file begins at 2 Å: what it has not is no peak."""
-    r = np.arange(2.0, 5.0, 0.01)
+    """The file goes from 2 to 3.5 Å: what it has not is neither peak nor minimum."""
+    r = np.arange(2.0, 3.5, 0.01)
     file = tmp_path / "g.txt"
     np.savetxt(file, np.stack([r, 1 + 2 * np.exp(-(((r - 2.575) / 0.2) ** 2))], axis=1))
     given = {**SHORT, "reference_file": str(file)}
