@@ -31,7 +31,9 @@ def run(trainer: MACETrainer, task: MemberTask, folder: Path) -> None:
     Raises
     ------
     RuntimeError
-        If MACE gave up, or would not come to the stage two that is asked for.
+        If MACE gave up.
+    ValueError
+        If training would end before the stage two that is asked for.
     """
     from potwright.pipelines.training.mace.start import prepare_start
     from potwright.potentials.devices import choose, resolve_device
