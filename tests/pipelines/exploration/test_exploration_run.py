@@ -252,6 +252,13 @@ def test_a_gauge_tells_steps_of_finished_and_of_running_trajectories(tmp_path):
     assert gauge.done() == 137
 
 
+def test_steps_that_cannot_be_noted_end_no_trajectory(tmp_path):
+    (tmp_path / "full").touch()  # in place of the folder
+    atoms = bulk("Cu")
+    state = State(atoms, atoms, 37, 37.0, 300.0, 300.0)
+    assert StepCounter(tmp_path / "full" / STEPS).complaint(state) is None
+
+
 def test_frames_of_a_ramp_carry_the_targets_of_their_time(committee, tmp_path):
     ramp = RampDesign(temperatures_kelvin=(100, 500), pressures_kbar=(0, 4))
     plan, frames, report = explore(committee, tmp_path / "work", parameters(design=ramp))
