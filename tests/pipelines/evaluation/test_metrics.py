@@ -65,6 +65,15 @@ def test_a_structure_without_stress_does_not_count_for_stress(structures: Any) -
     ] == pytest.approx(2.0)
 
 
+def test_a_prediction_that_is_no_number_is_not_left_out(structures: Any) -> None:
+    pes = structures(3)
+    found = predicted(pes, [0.002, 0.002])
+    found.energy[1, 0] = np.nan
+    measured = errors(found, pes)
+    assert np.isnan(measured["rmse_energy_committee_mev_per_atom"])
+    assert np.isfinite(measured["rmse_forces_committee_mev_per_angstrom"])
+
+
 def test_the_first_test_set_stays_the_same_when_later_ones_grow(structures: Any) -> None:
     first = structures(4, seed=1, split="test", iteration=1, origin="rattle")
     later = structures(3, seed=2, split="test", iteration=2, origin="md")

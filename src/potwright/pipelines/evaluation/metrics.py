@@ -71,7 +71,10 @@ def metrics_table(
 
 
 def errors(predictions: Predictions, structures: PESData) -> dict[str, float]:
-    """Root mean square errors of ``predictions``, aligned with the labelled ``structures``."""
+    """Root mean square errors of ``predictions``, aligned with the labelled ``structures``.
+
+    What has no label does not count; a prediction that is no number makes the error none.
+    """
     n_atoms = structures.n_atoms
     deviations = {
         "energy": (predictions.energy - structures.energy) / n_atoms,
@@ -79,7 +82,8 @@ def errors(predictions: Predictions, structures: PESData) -> dict[str, float]:
         "stress": predictions.stress - structures.stress,
     }
     result: dict[str, float] = {}
-    for name, deviation in deviations.items():
+    for name, all_of_them in deviations.items():
+        deviation = all_of_them[:, np.isfinite(getattr(structures, name))]
         members = np.array([_rms(member) for member in deviation])
         spread = members.std(ddof=1) if len(members) > 1 else np.nan
         result |= {
@@ -103,6 +107,5 @@ def _sets(
 
 
 def _rms(deviation: np.ndarray) -> float:
-    """Root mean square in milli-units; what has no label does not count."""
-    present = deviation[np.isfinite(deviation)]
-    return float(MILLI * np.sqrt(np.mean(present**2))) if present.size else float("nan")
+    """Root mean square in milli-units."""
+    return float(MILLI * np.sqrt(np.mean(deviation**2))) if deviation.size else float("nan")
