@@ -209,6 +209,7 @@ def draw_curves(bench: Bench, seeds: Sequence[int], found: dict[Place, dict[int,
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullLocator, ScalarFormatter
 
     figure, axes = plt.subplots(1, 3, figsize=(13, 4))
     rules = dict.fromkeys(rule for rule, _ in found)
@@ -227,6 +228,12 @@ def draw_curves(bench: Bench, seeds: Sequence[int], found: dict[Place, dict[int,
             spread = [np.std(values) for values in each]
             axis.errorbar(labels, means, yerr=spread, marker="o", capsize=3, label=rule)
             axis.set(xscale="log", yscale="log", xlabel="labels", ylabel=f"{name}, {UNITS[name]}")
+    for axis in axes:
+        counts = sorted({round(x) for line in axis.get_lines() for x in line.get_xdata()})
+        axis.set_xticks(counts, counts)
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_formatter(ScalarFormatter())
+        axis.yaxis.set_minor_formatter(ScalarFormatter())
     axes[0].legend()
     figure.tight_layout()
     figure.savefig(bench.folder / "curves.svg")
