@@ -70,7 +70,7 @@ def test_forces_that_vanish_by_symmetry_are_no_evidence(
     known = report(predict(pes), pes, parameters)["forces"]
     assert entry.pop("structures_vanishing") == 20
     assert known.pop("structures_vanishing") == 0
-    assert "20 structures without forces do not count" in entry.pop("reason")
+    assert "structures without forces do not count: 20" in entry.pop("reason")
     assert not entry["trusted"] and not entry["informative"]
     assert entry == {name: value for name, value in known.items() if name != "reason"}
 

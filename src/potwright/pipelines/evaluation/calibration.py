@@ -186,5 +186,5 @@ def _reason(entry: dict[str, Any], settings: CalibrationParameters) -> str:
     if entry["factor"] is None:
         text += f"; no {entry['method']} error bar: {entry['groups']} groups are too few for it"
     if entry["structures_vanishing"]:
-        text += f"; {entry['structures_vanishing']} structures without forces do not count"
+        text += f"; structures without forces do not count: {entry['structures_vanishing']}"
     return f"{text}; {OPTIMISTIC}" if entry["structures_validation"] else text
