@@ -373,9 +373,10 @@ def run(
         print(f"done: seed {seed}, {rule}, {fraction}", flush=True)
 
     sizes = list(dict.fromkeys(fraction for _, fraction in points))
+    drawn = {START, FULL}  # nobody's choice: these need no other committee
     with ThreadPoolExecutor(processes) as threads:
-        for size in sizes:
-            jobs = [(seed, point) for seed in seeds for point in points if point[1] == size]
+        for together in (drawn, *({size} for size in sizes if size not in drawn)):
+            jobs = [(seed, point) for seed in seeds for point in points if point[1] in together]
             list(threads.map(one, jobs))
 
 
