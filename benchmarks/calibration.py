@@ -39,7 +39,7 @@ from potwright.uncertainty import (
     likelihood_scale,
     property_uncertainties,
 )
-from potwright.uncertainty.evidence import vanishing
+from potwright.uncertainty.evidence import force_sizes, vanishing
 
 FRACTIONS = (START, Fraction(1, 4), Fraction(1, 2), FULL)
 LEVEL = 0.9
@@ -83,9 +83,7 @@ def measured(predictions: Predictions, structures: PESData) -> dict[str, Points]
         forces.mean_error_per_atom,
         of_atom,
     )
-    of_atoms = (structures.forces**2).mean(axis=1)
-    sums = np.bincount(structures.structure_of_atom, of_atoms, minlength=len(structures))
-    size = {"forces": np.sqrt(sums / structures.n_atoms), "forces per atom": np.sqrt(of_atoms)}
+    size = dict(zip(("forces", "forces per atom"), force_sizes(structures), strict=True))
     kept = {}
     for name, (d, b, group) in points.items():
         keep = np.isfinite(d) & np.isfinite(b) & (d > 0) & (b > 0)

@@ -108,6 +108,13 @@ def vanishing(
     return (reference < VANISHING_FORCE) & (member_error < VANISHING_FORCE)
 
 
+def force_sizes(structures: PESData) -> tuple[np.ndarray, np.ndarray]:
+    """Root mean square force components of each structure (S,) and each atom (N,), eV/Å."""
+    squares = (structures.forces**2).mean(axis=1)
+    sums = np.bincount(structures.structure_of_atom, squares, minlength=len(structures))
+    return np.sqrt(sums / structures.n_atoms), np.sqrt(squares)
+
+
 def structure_evidence(sources: Sources) -> pd.DataFrame:
     """D, ε and b of all structures of evidence, with the kind of each in column ``evidence``.
 
@@ -119,11 +126,10 @@ def structure_evidence(sources: Sources) -> pd.DataFrame:
 
 def _measured(predictions: Predictions, structures: PESData) -> pd.DataFrame:
     table = measure(predictions, structures)
-    squares = (structures.forces**2).mean(axis=1)
-    sums = np.bincount(structures.structure_of_atom, squares, minlength=len(structures))
+    reference, _ = force_sizes(structures)
     of_forces = [column(kind, "forces") for kind in ("disagreement", "member_error", "mean_error")]
     disagreement, _, mean_error = table[of_forces].to_numpy(dtype=float).T / MILLI
-    zero = vanishing(np.sqrt(sums / structures.n_atoms), disagreement, mean_error)
+    zero = vanishing(reference, disagreement, mean_error)
     table.loc[zero, of_forces] = np.nan
     return table.assign(vanishing_forces=zero)
 
@@ -143,7 +149,7 @@ def _of_atoms(
         predictions.select(structures.id).forces, structures.forces, structures.offsets
     )
     disagreement, mean_error = found.disagreement_per_atom, found.mean_error_per_atom
-    reference = np.sqrt((structures.forces**2).mean(axis=1))
+    _, reference = force_sizes(structures)
     kept = ~vanishing(reference, disagreement, mean_error)
     group = structures.group[structures.structure_of_atom]
     return disagreement[kept], mean_error[kept], group[kept]

@@ -129,6 +129,14 @@ def test_only_a_part_of_pet_learns_where_that_is_asked_for(
         assert second and all(np.abs(value.numpy()).max() > 1e-4 for value in second)
 
 
+def replaying_higher(labelled: PESData, model: Path, folder: Path, **more: Any) -> dict[str, Any]:
+    """A start that replays labels of another level, 3 eV per atom higher, beside the own ones."""
+    higher = labelled.replace(energy=labelled.energy + 3.0 * labelled.n_atoms)
+    higher[:12].write(folder / "replay.h5")
+    replay = {"method": "multihead", "replay": str(folder / "replay.h5")}
+    return {"type": "foundation", "model": str(model), **replay, **more}
+
+
 @slow
 def test_a_second_head_repeats_what_the_foundation_model_had_learnt(
     labelled: PESData,
@@ -138,14 +146,7 @@ def test_a_second_head_repeats_what_the_foundation_model_had_learnt(
     tmp_path: Path,
 ) -> None:
     """The replayed labels are of another level: 3 eV per atom higher. Each head keeps its own."""
-    higher = labelled.replace(energy=labelled.energy + 3.0 * labelled.n_atoms)
-    higher[:12].write(tmp_path / "replay.h5")
-    start = {
-        "type": "foundation",
-        "model": str(foundation("mace")),
-        "method": "multihead",
-        "replay": str(tmp_path / "replay.h5"),
-    }
+    start = replaying_higher(labelled, foundation("mace"), tmp_path)
     chosen = parameters(members=2, steps=20, start=start, loss="universal")
     committee = committee_of(labelled, tmp_path / "workspace", chosen, 7, 1)
     model = load(committee.members[0].path)
@@ -166,17 +167,14 @@ def test_after_a_second_head_training_goes_on_with_the_own_one(
     tmp_path: Path,
 ) -> None:
     """Not with that of the foundation model, whose replayed energies are 3 eV per atom higher."""
-    higher = labelled.replace(energy=labelled.energy + 3.0 * labelled.n_atoms)
-    higher[:12].write(tmp_path / "replay.h5")
-    start = {
-        "type": "foundation",
-        "model": str(foundation("mace")),
-        "method": "multihead",
-        "replay": str(tmp_path / "replay.h5"),
-        "each_iteration": False,
-        "bootstrap": False,
-        "reinitialise_readouts": False,
-    }
+    start = replaying_higher(
+        labelled,
+        foundation("mace"),
+        tmp_path,
+        each_iteration=False,
+        bootstrap=False,
+        reinitialise_readouts=False,
+    )
     arguments = labelled, tmp_path / "workspace"
     learning = parameters(members=2, steps=5, start=start, loss="universal")
     first = committee_of(*arguments, learning, 7, 1)
