@@ -196,19 +196,19 @@ def speed(given: Case, rounds: int = 3) -> None:
                     seed=seed,
                     watches=WATCHES,
                 )
-                bare = bare_calls(given.potential, run.frames)
+                bare = bare_calls(given.potential, run.frames, steps)
                 ratios.append((run.steps_per_second / bare, run.steps_per_second, bare))
             ratio, fast, bare = sorted(ratios)[rounds // 2]  # that of the median ratio
             print(f"  {len(start):4} atoms, {name:8} {fast:8.2f} of {bare:8.2f} per s: {ratio:.3f}")
 
 
-def bare_calls(potential: Any, frames: PESData) -> float:
-    """Evaluations per second of energy, forces and stress."""
+def bare_calls(potential: Any, frames: PESData, count: int) -> float:
+    """Evaluations per second of energy, forces and stress, about ``count`` of them."""
     calculator = potential.calculator()
     structures = frames.to_atoms(engine_pbc=True)
     calculator.get_property("forces", structures[0])
     begin = time.perf_counter()
-    calls = structures[1:] * 5
+    calls = structures[1:] * (count // len(structures[1:]))
     for atoms in calls:
         calculator.get_property("forces", atoms)
         calculator.get_property("energy", atoms)

@@ -194,3 +194,29 @@ def test_results_follow_the_atoms(committee: Committee, mixture: list[Atoms]) ->
     atoms.positions[0] -= 0.3
     assert second != first
     assert atoms.get_potential_energy() == pytest.approx(first, rel=1e-12)
+
+
+def test_what_has_not_changed_is_not_evaluated_again(
+    committee: Committee, mixture: list[Atoms], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    atoms = next(atoms for atoms in mixture if atoms.pbc.all()).copy()
+    calculator = committee.calculator(device="cpu")
+    evaluations = []
+    calculate = calculator.calculate
+    monkeypatch.setattr(
+        calculator, "calculate", lambda *args: (evaluations.append(1), calculate(*args))
+    )
+    atoms.calc = calculator
+
+    def asked_again() -> int:
+        atoms.get_forces(), atoms.get_stress(), atoms.get_potential_energy()
+        return len(evaluations)
+
+    assert asked_again() == asked_again() == 1
+    atoms.positions[0, 0] += 1e-9
+    assert asked_again() == 2
+    atoms.set_cell(atoms.cell.array * 1.001)
+    assert asked_again() == 3
+    atoms.pbc = False
+    atoms.get_forces()
+    assert len(evaluations) == 4

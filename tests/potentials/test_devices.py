@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import logging
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -52,6 +55,32 @@ def test_the_gpu_that_is_chosen_is_the_one_that_cuda_means(gpu: str) -> None:
     assert choose(f"cuda:{last}") == "cuda"
     assert torch.cuda.current_device() == last
     assert choose(gpu) == "cuda"
+
+
+ROUNDS_OF_MEMORY = """
+import resource, sys
+import numpy as np
+from potwright.potentials.devices import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+def round_of_memory():
+    blocks = [np.ones(2_500_000) for _ in range(3)]  # 20 MB each
+for _ in range(3):
+    round_of_memory()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    round_of_memory()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_freed_memory_is_taken_again_without_asking_the_system() -> None:
+    faults = {
+        how: int(subprocess.check_output([sys.executable, "-c", ROUNDS_OF_MEMORY, how], text=True))
+        for how in ("keep", "as it is")
+    }
+    assert faults["keep"] < 1000 < 10_000 < faults["as it is"], faults
 
 
 @pytest.mark.parametrize("backend", ["committee", "soap_bpnn", "pet"])

@@ -110,6 +110,22 @@ class CommitteeCalculator(Calculator):
                     bar.of_mean(spread) if self._member is None else bar.of_member(spread, distance)
                 )
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last evaluation; ASE asks several times in a step."""
+        known = self.atoms
+        if known is not None and all(
+            np.array_equal(now, before)
+            for now, before in (
+                (atoms.positions, known.positions),
+                (atoms.cell.array, known.cell.array),
+                (atoms.numbers, known.numbers),
+                (atoms.pbc, known.pbc),
+            )
+        ):
+            return []
+        changed: list[str] = super().check_state(atoms, tol)
+        return changed
+
     def _returned(self, values: MemberValues) -> dict[str, np.ndarray]:
         by_member = {
             "energy": values.energy[:, 0],

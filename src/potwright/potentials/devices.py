@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from contextlib import AbstractContextManager, nullcontext
 
 from potwright.errors import InputError
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+KEPT_BYTES = 2**29
+LARGEST_KEPT_BYTES = 2**25  # the largest that glibc takes
 
 
 def resolve_device(device: str = "auto", index: int = 0) -> str:
@@ -46,3 +52,17 @@ def compiled_as_it_is(device: str) -> AbstractContextManager[None]:
     import torch
 
     return torch.jit.optimized_execution(False) if device.startswith("cpu") else nullcontext()
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep what is freed for the next evaluation (glibc; nothing elsewhere).
+
+    Else it returns tens of megabytes to the system after an evaluation, and asks for them again
+    in the next, if something else, LAMMPS for example, has the end of the heap in between.
+    """
+    if sys.platform != "linux":
+        return
+    adjust = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if adjust is not None:
+        adjust(M_TRIM_THRESHOLD, KEPT_BYTES)
+        adjust(M_MMAP_THRESHOLD, LARGEST_KEPT_BYTES)

@@ -14,7 +14,7 @@ from potwright.pes import PESData
 from potwright.potentials.backends import backend_of
 from potwright.potentials.batching import BatchedEvaluator, Models
 from potwright.potentials.calculator import CommitteeCalculator
-from potwright.potentials.devices import resolve_device
+from potwright.potentials.devices import keep_freed_memory, resolve_device
 from potwright.potentials.meeting import attending
 
 LOADING = threading.Lock()
@@ -89,4 +89,5 @@ def _evaluator(
 
 @lru_cache(maxsize=4)
 def _loaded(stamps: tuple[tuple[str, int], ...], backend: str, device: str) -> Models:
+    keep_freed_memory()
     return backend_of(backend).models([Path(path) for path, _ in stamps], device)
