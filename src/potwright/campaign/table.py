@@ -166,11 +166,11 @@ def _errors(reports: list[_Reports]) -> Table:
 
 def _calibration(reports: list[_Reports]) -> Table:
     table = plain_table(
-        "Calibration: D ≈ a·ε selects, b ≈ c·D is the error bar, ρ(D, b) says whether to trust it",
+        "Calibration: D ≈ a·ε selects, factor·D is the error bar, ρ(D, b) says whether to trust it",
         "iteration",
         "property",
         "a",
-        "c",
+        "factor",
         "ρ (lower bound)",
         "groups",
         "trusted",
@@ -181,7 +181,7 @@ def _calibration(reports: list[_Reports]) -> Table:
                 report.number,
                 name,
                 _number(entry["a"]),
-                _number(entry["c"]),
+                _number(entry["factor"]),
                 f"{_number(entry['rho'])} ({_number(entry['rho_lower_bound'])})",
                 str(entry["groups"]),
                 "yes" if entry["trusted"] else "no",

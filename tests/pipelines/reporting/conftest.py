@@ -137,6 +137,7 @@ def calibration() -> dict[str, Any]:
         "a": 0.5,
         "tau": 50.0,
         "c": 2.0,
+        "factor": 2.5,
         "rho": 0.4,
         "rho_lower_bound": 0.1,
         "trusted": False,

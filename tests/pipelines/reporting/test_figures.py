@@ -88,8 +88,8 @@ def test_disagreement_is_that_of_structures_nobody_trained_on(predictions, label
     assert not [trace for trace in figure["data"] if trace.get("name") == "training"]
     line = traces(figure, "D = a·ε")[0]
     np.testing.assert_allclose(line["y"], 0.5 * np.array(line["x"]), rtol=1e-4)
-    line = traces(figure, "D = b/c")[0]
-    np.testing.assert_allclose(line["y"], np.array(line["x"]) / 2, rtol=1e-4)
+    line = traces(figure, "D = b/factor")[0]
+    np.testing.assert_allclose(line["y"], np.array(line["x"]) / 2.5, rtol=1e-4)
 
 
 def test_points_below_a_logarithmic_axis_are_counted():

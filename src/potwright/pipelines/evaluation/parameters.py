@@ -147,7 +147,7 @@ class CalibrationParameters(Parameters):
         Probability with which the conformal error bar holds.
     """
 
-    method: Literal["linear", "conformal", "likelihood"] = "linear"
+    method: Literal["linear", "conformal", "likelihood"] = "likelihood"
     minimum_groups: int = Field(default=20, ge=2)
     minimum_correlation: float = Field(default=0.2, ge=-1, lt=1)
     confidence: float = Field(default=0.95, gt=0.5, lt=1)

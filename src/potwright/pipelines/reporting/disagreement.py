@@ -16,7 +16,7 @@ from potwright.uncertainty.measurement import WRITTEN_UNITS, column
 
 ROWS = {
     "member_error": ("ε, error of a member", "D = a·ε"),
-    "mean_error": ("b, error of the mean", "D = b/c"),
+    "mean_error": ("b, error of the mean", "D = b/factor"),
 }
 
 
@@ -118,7 +118,8 @@ def _lines(
     """The fitted line through the origin, and ε_thr with τ."""
     row, col = place
     ends = np.array([table["x"].min(), table["x"].max()]) if len(table) else np.empty(0)
-    slope = entry["a"] if kind == "member_error" else (1 / entry["c"] if entry["c"] else None)
+    factor = entry["factor"]
+    slope = entry["a"] if kind == "member_error" else (1 / factor if factor else None)
     name = ROWS[kind][1]
     if slope and len(ends):
         figure.add_scatter(

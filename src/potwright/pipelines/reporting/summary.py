@@ -124,11 +124,11 @@ def _calibration(reports: IterationReports) -> Table | None:
     properties = reports.calibration.get("properties")
     if not properties:
         return None
-    heads = ["", "ε_thr", "τ", "a", "c", "ρ(D, b), lower bound", "TPR, audit", "PPV, audit"]
+    heads = ["", "ε_thr", "τ", "a", "factor", "ρ(D, b), lower bound", "TPR, audit", "PPV, audit"]
     rows = []
     for name, entry in properties.items():
         audit = entry["audit"] or {}
-        numbers = [_number(entry[key]) for key in ("error_threshold", "tau", "a", "c")]
+        numbers = [_number(entry[key]) for key in ("error_threshold", "tau", "a", "factor")]
         rho = f"{_number(entry['rho'])}, {_number(entry['rho_lower_bound'])}"
         rates = [
             _proportion(audit.get(key))
