@@ -80,7 +80,7 @@ def test_freed_memory_is_taken_again_without_asking_the_system() -> None:
         how: int(subprocess.check_output([sys.executable, "-c", ROUNDS_OF_MEMORY, how], text=True))
         for how in ("keep", "as it is")
     }
-    assert faults["keep"] < 1000 < 10_000 < faults["as it is"], faults
+    assert faults["keep"] < faults["as it is"] / 10, faults
 
 
 @pytest.mark.parametrize("backend", ["committee", "soap_bpnn", "pet"])
