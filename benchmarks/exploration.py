@@ -74,6 +74,7 @@ DYNAMICS: dict[str, Any] = {
 }
 LARGEST_START = 24  # atoms
 AT_A_TIME = 4  # trajectories between looks at the budget
+TRAJECTORIES_PER_PICOSECOND = 36  # enough for those that stop after 30 steps
 HOT_STARTS, HOT_KELVIN, HOT_SCHEDULE = 12, 3000.0, Schedule(1.0, 200.0, 50.0)
 logger = logging.getLogger("exploration")
 
@@ -273,7 +274,7 @@ def compare(bench: Bench, seed: int, budget: int, labels: int) -> pd.DataFrame:
     folder = bench.folder / "exploration" / f"seed_{seed}"
     store = LabelStore(bench.folder / "exploration" / "labels.db")
     beginning = known(bench, seed)
-    plan = plan_of(beginning, 6 * budget // 1000, seed)
+    plan = plan_of(beginning, TRAJECTORIES_PER_PICOSECOND * budget // 1000, seed)
     found = {arm: explore(beginning, plan, arm, budget, folder / "md") for arm in ARMS}
     test = hot_test(bench, seed, store, folder)
     count = min(labels, *(len(one.distinct) for one in found.values()))
