@@ -87,6 +87,26 @@ def test_a_gas_is_even() -> None:
     assert g[r > 2] == pytest.approx(1, abs=0.06)
 
 
+def test_bins_that_do_not_divide_the_range_are_whole() -> None:
+    rng = np.random.default_rng(2)
+    frames = [Atoms("H400", rng.uniform(0, 15, (400, 3)), cell=[15] * 3, pbc=True)] * 2
+    r, g = radial_distribution(frames, 6.0, 0.7)
+    assert r[-1] == pytest.approx(8 * 0.7 - 0.35)
+    assert g[-1] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"reference_file": "g.txt", "reference_dynamics": True}, "there is one reference"),
+        ({"largest_angstrom": 6.0, "bin_angstrom": 7.0}, "no bin of 7 Å fits"),
+    ],
+)
+def test_what_cannot_be_compared_or_counted_is_refused(given: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        MeltQuenchParameters.model_validate({**SHORT, **given})
+
+
 def test_the_start_has_the_density_and_no_collisions() -> None:
     start = random_start({"C": 64}, 3.5, np.random.default_rng(2))
     grams = start.get_masses().sum() * units._amu * 1e3

@@ -107,7 +107,7 @@ def radial_distribution(
     r, g
         Middles of the bins, Å, and the density of neighbours over that of the whole, shape (k,).
     """
-    edges = np.arange(0.0, largest_angstrom + width_angstrom / 2, width_angstrom)
+    edges = _edges(largest_angstrom, width_angstrom)
     g = np.zeros(len(edges) - 1)
     shells = 4 / 3 * np.pi * np.diff(edges**3)
     for atoms in frames:
@@ -191,10 +191,16 @@ def _start(asked: MeltQuenchParameters, seed: int) -> Atoms:
     return random_start(asked.species, asked.density_g_per_cm3, rng)
 
 
+def _edges(largest_angstrom: float, width_angstrom: float) -> np.ndarray:
+    """Of the bins that are within ``largest_angstrom`` as a whole, Å, shape (k + 1,)."""
+    count = int(largest_angstrom / width_angstrom + 1e-9)
+    return np.asarray(width_angstrom * np.arange(count + 1))
+
+
 def _middles(asked: MeltQuenchParameters) -> np.ndarray:
     """Of the bins of g(r), Å."""
-    width = asked.bin_angstrom
-    return np.asarray((np.arange(round(asked.largest_angstrom / width)) + 0.5) * width)
+    edges = _edges(asked.largest_angstrom, asked.bin_angstrom)
+    return np.asarray((edges[1:] + edges[:-1]) / 2)
 
 
 def _tasks(

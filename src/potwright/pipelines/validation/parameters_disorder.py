@@ -87,6 +87,16 @@ class MeltQuenchParameters(Parameters):
     def _can_run(self) -> Self:
         if self.enabled and not self.species:
             raise ValueError("species: there are none; name atoms of each element, such as {C: 64}")
+        if self.reference_file is not None and self.reference_dynamics:
+            raise ValueError(
+                "reference_file and reference_dynamics: there is one reference; set one to null or "
+                "the other to false"
+            )
+        if self.bin_angstrom > self.largest_angstrom:
+            raise ValueError(
+                f"bin_angstrom: no bin of {self.bin_angstrom:g} Å fits into largest_angstrom, "
+                f"{self.largest_angstrom:g} Å"
+            )
         for conditions, _ in self.stages:  # a schedule refuses what leaves no frame
             ensemble_of(self.engine.ensemble, PERIODIC, conditions)
         return self
