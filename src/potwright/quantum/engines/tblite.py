@@ -6,7 +6,11 @@ Ehlert, Grimme, J. Chem. Theory Comput. 15, 1652 (2019). tblite samples the Γ p
 
 from __future__ import annotations
 
-from importlib.metadata import version
+import ctypes
+import logging
+import sys
+from functools import cache
+from importlib.metadata import distribution, version
 from typing import ClassVar, Literal
 
 from ase import Atoms
@@ -15,6 +19,28 @@ from pydantic import Field
 
 from potwright.parameters import Parameters
 from potwright.quantum.level_of_theory import LevelOfTheory
+
+OPENBLAS = "libopenblas.so.0"
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def has_fast_linear_algebra() -> bool:
+    """Put the machine's OpenBLAS, if there is one, before the libraries that tblite's wheel brings.
+
+    Those are the reference BLAS and LAPACK, which take most of a label's time. Symbols of what is
+    loaded globally come first for all that is loaded later: it must precede tblite's import. Other
+    builds of tblite, as conda-forge's, have a fast library of their own.
+    """
+    brought = any(file.name.startswith("libblas") for file in distribution("tblite").files or ())
+    if not brought or sys.platform != "linux":
+        return True
+    try:
+        ctypes.CDLL(OPENBLAS, ctypes.RTLD_GLOBAL)
+    except OSError:
+        return False
+    return True
 
 
 class TBLiteEngine(Parameters):
@@ -31,6 +57,9 @@ class TBLiteEngine(Parameters):
     max_iterations
         Of the self-consistent charges. It changes whether a label exists, not its value, and
         therefore is not part of the level of theory.
+    mixer_damping
+        The share of each new potential in the mixing of self-consistent charges. Smaller than
+        tblite's 0.4, since distorted metals take fewer steps so. Not part of the level either.
     min_length_angstrom
         A periodic cell with a shorter image gets a warning, since only the Γ point is sampled.
     """
@@ -44,6 +73,7 @@ class TBLiteEngine(Parameters):
     accuracy: float = Field(default=1.0, gt=0)
     electronic_temperature_kelvin: float = Field(default=300.0, gt=0)
     max_iterations: int = Field(default=250, ge=1)
+    mixer_damping: float = Field(default=0.1, gt=0, le=1)
     min_length_angstrom: float | None = Field(default=9.0, gt=0)
 
     def elements(self) -> frozenset[int]:
@@ -51,7 +81,12 @@ class TBLiteEngine(Parameters):
         return frozenset(range(1, 87))
 
     def verify(self) -> None:
-        """Nothing is left to find: the settings are checked as they are read."""
+        """Says how labels become faster; the settings are checked as they are read."""
+        if not has_fast_linear_algebra():
+            logger.info(
+                "tblite computes with the slow linear algebra of its package, several times slower "
+                "for large structures than with OpenBLAS (Debian's libopenblas0), which is not here"
+            )
 
     def level_of_theory(self) -> LevelOfTheory:
         """Method, accuracy and electronic temperature at tblite's version."""
@@ -64,6 +99,7 @@ class TBLiteEngine(Parameters):
 
     def make_calculator(self, structure: Atoms, recovery: str = "") -> Calculator:
         """A fresh calculator: one that starts from another structure's charges would differ."""
+        has_fast_linear_algebra()
         from tblite.ase import TBLite
 
         return TBLite(
@@ -71,5 +107,6 @@ class TBLiteEngine(Parameters):
             accuracy=self.accuracy,
             electronic_temperature=self.electronic_temperature_kelvin,
             max_iterations=self.max_iterations,
+            mixer_damping=self.mixer_damping,
             verbosity=0,
         )
