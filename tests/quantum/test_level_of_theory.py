@@ -28,7 +28,9 @@ def test_settings_that_change_the_numbers_change_the_level(changed):
     assert TBLiteEngine(**changed).level_of_theory().hash != TBLiteEngine().level_of_theory().hash
 
 
-@pytest.mark.parametrize("changed", [{"max_iterations": 500}, {"mixer_damping": 0.4}, {"min_length_angstrom": None}])
+@pytest.mark.parametrize(
+    "changed", [{"max_iterations": 500}, {"mixer_damping": 0.4}, {"min_length_angstrom": None}]
+)
 def test_settings_that_do_not_change_the_numbers_keep_the_level(changed):
     assert TBLiteEngine(**changed).level_of_theory().hash == TBLiteEngine().level_of_theory().hash
 
