@@ -180,20 +180,22 @@ def test_a_purchase_belongs_to_its_campaign_and_iteration(place):
 
 
 def test_wall_times_are_those_of_labels_of_one_level_computed_by_anybody(place):
-    """Not of failures, of labels made elsewhere, nor of atoms, whose cost is that of their box."""
+    """Not of other elements, of failures, of labels made elsewhere, nor of atoms, whose cost is that of their box."""
     yours, mine = LabelStore(place, campaign="yours"), LabelStore(place, campaign="mine")
-    assert [len(column) for column in mine.wall_times(LEVEL)] == [0, 0]
+    assert [len(column) for column in mine.wall_times(LEVEL, {1})] == [0, 0]
     yours.add("1" * 32, Atoms("H2"), LEVEL, label())
     mine.add("2" * 32, Atoms("H4"), LEVEL, Label(-2.0, np.zeros((4, 3)), None, 6.0))
     mine.add("3" * 32, Atoms("H2"), LEVEL, FAILURE)
     mine.add("4" * 32, Atoms("H2"), OTHER, label())
     mine.add("5" * 32, Atoms("H"), LEVEL, label(n=1))
+    mine.add("7" * 32, Atoms("WH"), LEVEL, label())
     made_elsewhere = Label(-1.0, np.zeros((2, 3)), None, 0.0)
     mine.add_imported(["6" * 32], [Atoms("H2")], LEVEL, [made_elsewhere], "theirs.extxyz")
-    n_atoms, seconds = mine.wall_times(LEVEL)
+    n_atoms, seconds = mine.wall_times(LEVEL, {1})
     assert n_atoms.tolist() == [4, 2]
+    assert mine.wall_times(LEVEL, {1, 74})[0].tolist() == [2, 4, 2]
     assert seconds.tolist() == [6.0, 1.5]
-    assert mine.wall_times(LEVEL, limit=1)[0].tolist() == [4]
+    assert mine.wall_times(LEVEL, {1}, limit=1)[0].tolist() == [4]
 
 
 def test_a_store_of_an_earlier_version_is_read_and_continued(tmp_path):

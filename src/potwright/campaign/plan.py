@@ -145,7 +145,8 @@ def _time(plan: Plan, catalog: DataCatalog, count: int) -> tuple[cost.CostLaw | 
     if not catalog["label_store"].exists():
         return None, remaining
     store = catalog["label_store"].load()
-    return cost.fit_cost(*store.wall_times(plan.parameters.engine.level_of_theory())), remaining
+    level, species = plan.parameters.engine.level_of_theory(), plan.screened.species
+    return cost.fit_cost(*store.wall_times(level, species)), remaining
 
 
 # ---------------------------------------------------------------- on the terminal
@@ -214,7 +215,7 @@ def _basis(law: cost.CostLaw) -> str:
     assumed = " (exponent assumed)" if law.exponent_is_assumed else ""
     return (
         f"Estimated from {law.timings} labels of {sizes} atoms that the store has at this level of "
-        f"theory: {law.prefactor:.2g} s × atoms^{law.exponent:.2f}{assumed}. What vacuum or a hard "
+        f"theory and of these elements: {law.prefactor:.2g} s × atoms^{law.exponent:.2f}{assumed}. What vacuum or a hard "
         "case costs beyond that is not in it."
     )
 

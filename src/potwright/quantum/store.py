@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ SELECT s.natoms, n.value
 FROM text_key_values t JOIN systems s ON s.id = t.id JOIN number_key_values n ON n.id = t.id
 WHERE t.key = 'level' AND t.value = ? AND n.key = 'seconds' AND n.value > 0
 AND s.energy IS NOT NULL AND s.natoms > 1
+AND NOT EXISTS (SELECT 1 FROM species e WHERE e.id = s.id AND e.z NOT IN ({species}))
 ORDER BY s.id DESC LIMIT ?
 """
 
@@ -202,17 +203,21 @@ class LabelStore:
         buyer = self.buyer(iteration)
         return {id for id, stored in self.look(ids, level).items() if buyer in stored.buyers}
 
-    def wall_times(self, level: LevelOfTheory, limit: int = CHUNK) -> tuple[np.ndarray, np.ndarray]:
+    def wall_times(
+        self, level: LevelOfTheory, species: Collection[int], limit: int = CHUNK
+    ) -> tuple[np.ndarray, np.ndarray]:
         """How long the latest labels of a level took, whoever computed them.
 
-        Single atoms, whose cost is that of their box, and labels made elsewhere are left out.
+        Only of structures of no other ``species`` (atomic numbers), since materials differ. Single
+        atoms, whose cost is that of their box, and labels made elsewhere are left out.
 
         Returns
         -------
         n_atoms, seconds
             Shape (k,) each, k ≤ ``limit``.
         """
-        found = self.database.read(WALL_TIMES, [f"l{level.hash}", limit])
+        statement = WALL_TIMES.format(species=", ".join("?" * len(species)))
+        found = self.database.read(statement, [f"l{level.hash}", *species, limit])
         n_atoms, seconds = np.array(found, dtype=float).reshape(-1, 2).T
         return n_atoms.astype(int), seconds
 
