@@ -180,7 +180,7 @@ def test_a_purchase_belongs_to_its_campaign_and_iteration(place):
 
 
 def test_wall_times_are_those_of_labels_of_one_level_computed_by_anybody(place):
-    """Not of other elements, of failures, of labels made elsewhere, nor of atoms, whose cost is that of their box."""
+    """Not of other elements, of failures, of labels made elsewhere, nor of atoms in their boxes."""
     yours, mine = LabelStore(place, campaign="yours"), LabelStore(place, campaign="mine")
     assert [len(column) for column in mine.wall_times(LEVEL, {1})] == [0, 0]
     yours.add("1" * 32, Atoms("H2"), LEVEL, label())

@@ -215,8 +215,8 @@ def _basis(law: cost.CostLaw) -> str:
     assumed = " (exponent assumed)" if law.exponent_is_assumed else ""
     return (
         f"Estimated from {law.timings} labels of {sizes} atoms that the store has at this level of "
-        f"theory and of these elements: {law.prefactor:.2g} s × atoms^{law.exponent:.2f}{assumed}. What vacuum or a hard "
-        "case costs beyond that is not in it."
+        f"theory and of these elements: {law.prefactor:.2g} s × atoms^{law.exponent:.2f}{assumed}. "
+        "What vacuum or a hard case costs beyond that is not in it."
     )
 
 
