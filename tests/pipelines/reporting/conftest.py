@@ -18,6 +18,7 @@ from potwright.pipelines.reporting.learning_curves import draw_learning_curves
 from potwright.pipelines.reporting.maps import draw_map
 from potwright.pipelines.reporting.parameters import ReportingParameters
 from potwright.pipelines.reporting.parity import draw_parity
+from potwright.pipelines.reporting.structures import draw_structures
 from potwright.pipelines.reporting.threshold_maps import draw_threshold_maps
 from potwright.uncertainty import PROPERTIES, Predictions
 from potwright.uncertainty.measurement import UNITS, WRITTEN_UNITS
@@ -76,7 +77,7 @@ def predictions(labelled: PESData) -> Predictions:
 
 @pytest.fixture
 def all_figures(calibration: dict[str, Any]) -> Callable[..., dict[str, dict[str, Any]]]:
-    """Draws the ten figures of a report, of so many labelled structures, with base settings."""
+    """Draws all figures of a report, of so many labelled structures, with base settings."""
 
     def draw(history: list[IterationReports], count: int) -> dict[str, dict[str, Any]]:
         settings = ReportingParameters()
@@ -98,6 +99,7 @@ def all_figures(calibration: dict[str, Any]) -> Callable[..., dict[str, dict[str
                 most_points=settings.max_points,
             ),
             "threshold_rates": draw_threshold_maps(rates()),
+            "structures": draw_structures(labelled),
             "descriptor_map": draw_map(
                 labelled, settings.descriptor_map.max_structures, 1, describe
             ),

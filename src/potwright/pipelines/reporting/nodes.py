@@ -24,6 +24,7 @@ from potwright.pipelines.reporting import (
     learning_curves,
     page,
     parity,
+    structures,
     style,
 )
 from potwright.pipelines.reporting import maps as mapping
@@ -87,6 +88,11 @@ def draw_disagreement(
 def draw_threshold_maps(threshold_maps: pd.DataFrame) -> Figure:
     """Draw what thresholds on disagreement find and miss."""
     return maps.draw_threshold_maps(threshold_maps)
+
+
+def draw_structures(labelled_structures: PESData) -> Figure:
+    """Draw the newest structure of each origin."""
+    return structures.draw_structures(labelled_structures)
 
 
 def draw_descriptor_map(

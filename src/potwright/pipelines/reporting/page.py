@@ -44,6 +44,11 @@ SECTIONS = {
         "TPR: the share of badly predicted structures that a threshold finds. PPV: the share of "
         "those found that are badly predicted. The cross is the calibrated threshold.",
     ),
+    "structures": (
+        "Structures",
+        "The newest labelled structure of each origin, older iterations first, with the edges of "
+        "the cell along which it is periodic.",
+    ),
     "descriptor_map": (
         "Map of the data, as the potential sees it",
         "Mean descriptor of the atoms of each structure, of the committee's first member, in two "

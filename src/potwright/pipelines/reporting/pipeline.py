@@ -48,6 +48,9 @@ def create_pipeline(**_: Any) -> Pipeline:
             "threshold_rates_figure",
             name="draw_threshold_maps",
         ),
+        "structures": Node(
+            nodes.draw_structures, labelled, "structures_figure", name="draw_structures"
+        ),
         "descriptor_map": Node(
             nodes.draw_descriptor_map,
             ["committee", labelled, reporting, "params:seed"],
