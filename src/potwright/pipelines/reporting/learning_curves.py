@@ -42,6 +42,7 @@ def draw_learning_curves(history: Sequence[IterationReports]) -> style.Figure:
     ticks = {number: _tick(number, metrics) for number in sorted(set(metrics["iteration"]))}
     ends = [min(ticks) - 0.5, max(ticks) + 0.5]  # room for the labels below the ends
     figure.update_xaxes(tickvals=list(ticks), ticktext=list(ticks.values()), range=ends)
+    figure.update_xaxes(title_text="iteration, structures labelled", automargin=True)
     return style.finished(figure)
 
 
@@ -103,4 +104,4 @@ def _tick(number: int, metrics: pd.DataFrame) -> str:
     rows = metrics[metrics["iteration"] == number]
     rows = rows[rows["set"].isin(["training", "validation", "test"])]
     counted = rows["structures"].sum() + rows.get("left_out", pd.Series(dtype=int)).sum()
-    return f"{number}<br>{int(counted)} labelled"
+    return f"{number}<br>{int(counted):,}"
