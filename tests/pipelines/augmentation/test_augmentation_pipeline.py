@@ -26,13 +26,17 @@ ALLOY = {"alloy_species": ["C", "H"], "count": 12}
 
 
 def augment(
-    initial: PESData, seed: int = 1, trajectories: PESData | None = None, **changes: Any
+    initial: PESData,
+    seed: int = 1,
+    trajectories: PESData | None = None,
+    labels: PESData | None = None,
+    **changes: Any,
 ) -> PESData:
     parameters = AugmentationParameters.model_validate(SMALL | changes)
     held = {
         "initial_structures": initial,
         "initial_trajectories": trajectories or PESData.empty(),
-        "initial_labels": PESData.empty(),
+        "initial_labels": labels or PESData.empty(),
         "params:augmentation": parameters,
         "params:seed": seed,
     }
@@ -120,6 +124,10 @@ def test_everything_says_what_made_it(inputs: PESData) -> None:
     from_inputs = ~np.isin(augmented.origin, ["cluster", "isolated_atom"])
     assert set(augmented.source[from_inputs]) == set(inputs.source)
     assert "input_id" not in set().union(*augmented.info)
+
+
+def test_a_campaign_that_begins_with_labels_alone_makes_nothing(inputs: PESData) -> None:
+    assert len(augment(PESData.empty(), labels=inputs)) == 0
 
 
 def test_each_strategy_has_a_node_and_a_dataset_of_its_own() -> None:

@@ -49,8 +49,10 @@ def grow_clusters(
     -------
     PESData
         Structures without periodic axis, of origin ``cluster``, ``min_distance_angstrom`` in
-        ``info``.
+        ``info``. None without inputs, as in a campaign that begins with labels alone.
     """
+    if not len(inputs):
+        return PESData.empty()
     species, probabilities = _composition(inputs)
     distance = parameters.min_distance_angstrom
     clusters = []
