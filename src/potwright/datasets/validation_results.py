@@ -83,9 +83,11 @@ def _traces(curve: dict[str, Any]) -> Iterator[dict[str, Any]]:
     ):
         for k, member in enumerate([] if points else values["members"]):
             line = {"color": colour, "width": 0.7}
-            yield _trace(x, member, f"{name}, member {k}", line, mode) | {"opacity": 0.5}
+            member_line = _trace(x, member, f"{name}, member {k}", line, mode)
+            yield member_line | {"opacity": 0.5, "legendgroup": name, "showlegend": False}
         if values["mean"] is not None:
-            yield _trace(x, values["mean"], name, {"color": colour, "width": 2.0}, mode)
+            mean = _trace(x, values["mean"], name, {"color": colour, "width": 2.0}, mode)
+            yield mean | {"legendgroup": name}
 
 
 def _trace(x: Any, y: Any, name: str, line: dict[str, Any], mode: str) -> dict[str, Any]:
