@@ -297,7 +297,10 @@ def test_a_small_form_is_of_the_embedded_level_without_further_dispersion(env):
 @pytest.mark.parametrize("case", CASES)
 def test_a_small_form_distorts_and_explores_as_its_case_does(case):
     large, small = parameters(case), parameters(f"{case}_small")
-    for block in ("strain", "rattle", "vacancies", "substitutions", "vacuum"):
+    blocks = ["vacancies", "substitutions", "vacuum"]
+    if case.startswith("carbon"):  # for W-Mo-Te the paper names no strain and no rattle
+        blocks += ["strain", "rattle"]
+    for block in blocks:
         assert getattr(small.augmentation, block) == getattr(large.augmentation, block)
     assert small.exploration.design == large.exploration.design
     assert small.evaluation.error_thresholds == large.evaluation.error_thresholds
