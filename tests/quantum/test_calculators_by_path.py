@@ -50,7 +50,7 @@ def test_emt():
 def test_tblite_by_its_path_is_tblite():
     atoms = bulk("C", cubic=True)
     atoms.positions[0] += [0.1, 0.0, 0.05]
-    arguments = {"method": "GFN1-xTB", "verbosity": 0}
+    arguments = {"method": "GFN1-xTB", "verbosity": 0, "mixer_damping": 0.1}
     label = compute_label(by_path("tblite.ase.TBLite", arguments=arguments), atoms)
     own = compute_label(TBLiteEngine(), atoms)
     assert label.energy == pytest.approx(own.energy, abs=1e-8)
