@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+from potwright.pipelines.reporting.page import SECTIONS
 
-FIGURES = 10
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def reporting(project) -> Path:
@@ -43,7 +43,7 @@ def test_a_report_is_of_its_iteration_and_is_replaced_when_it_is_written_again(f
         1,
         2,
     ]
-    assert len(list((reporting(project) / "figures").iterdir())) == FIGURES
+    assert len(list((reporting(project) / "figures").iterdir())) == len(SECTIONS)
     before = page(project, second)
     project.succeed("campaign", "report", "--no-open")
     assert page(project, second) == before
