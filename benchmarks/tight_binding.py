@@ -30,7 +30,7 @@ def seconds_and_energies(*, openblas: bool, mixer_damping: float, structures: in
     """Processor time (s) of all labels, and their energies (eV)."""
     if not openblas:
         tblite.OPENBLAS = "none.so"
-    fast = tblite.has_fast_linear_algebra()
+    fast = tblite.load_fast_linear_algebra()
     assert fast == openblas, "there is no libopenblas.so.0 here"
     engine = TBLiteEngine(mixer_damping=mixer_damping)
     crystal = make_supercell(read(MONOLAYER), np.diag([5, 3, 1]))

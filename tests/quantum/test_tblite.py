@@ -27,9 +27,9 @@ compute_label(TBLiteEngine(), atoms)
 @pytest.fixture
 def without_openblas(monkeypatch):
     monkeypatch.setattr(tblite, "OPENBLAS", "libopenblas_is_not_here.so")
-    tblite.has_fast_linear_algebra.cache_clear()
+    tblite.load_fast_linear_algebra.cache_clear()
     yield
-    tblite.has_fast_linear_algebra.cache_clear()
+    tblite.load_fast_linear_algebra.cache_clear()
 
 
 def test_openblas_comes_before_what_the_wheel_brings():

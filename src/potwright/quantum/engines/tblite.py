@@ -26,12 +26,17 @@ logger = logging.getLogger(__name__)
 
 
 @cache
-def has_fast_linear_algebra() -> bool:
+def load_fast_linear_algebra() -> bool:
     """Put the machine's OpenBLAS, if there is one, before the libraries that tblite's wheel brings.
 
     Those are the reference BLAS and LAPACK, which take most of a label's time. Symbols of what is
     loaded globally come first for all that is loaded later: it must precede tblite's import. Other
     builds of tblite, as conda-forge's, have a fast library of their own.
+
+    Returns
+    -------
+    bool
+        Whether tblite computes with a fast library.
     """
     brought = any(file.name.startswith("libblas") for file in distribution("tblite").files or ())
     if not brought or sys.platform != "linux":
@@ -82,7 +87,7 @@ class TBLiteEngine(Parameters):
 
     def verify(self) -> None:
         """Says how labels become faster; the settings are checked as they are read."""
-        if not has_fast_linear_algebra():
+        if not load_fast_linear_algebra():
             logger.info(
                 "tblite computes with the slow linear algebra of its package, several times slower "
                 "for large structures than with OpenBLAS (Debian's libopenblas0), which is not here"
@@ -99,7 +104,7 @@ class TBLiteEngine(Parameters):
 
     def make_calculator(self, structure: Atoms, recovery: str = "") -> Calculator:
         """A fresh calculator: one that starts from another structure's charges would differ."""
-        has_fast_linear_algebra()
+        load_fast_linear_algebra()
         from tblite.ase import TBLite
 
         return TBLite(
