@@ -24,9 +24,22 @@ compute_label(TBLiteEngine(), atoms)
 """
 
 
-@pytest.fixture
-def without_openblas(monkeypatch):
-    monkeypatch.setattr(tblite, "OPENBLAS", "libopenblas_is_not_here.so")
+class SerialBuild:
+    """In place of a library: an OpenBLAS that threads must not share."""
+
+    def __init__(self, name, mode=ctypes.DEFAULT_MODE):
+        assert mode != ctypes.RTLD_GLOBAL, "its symbols would come first for everybody"
+
+    def openblas_get_parallel(self):
+        return 0
+
+
+@pytest.fixture(params=["not here", "serial"])
+def without_openblas(monkeypatch, request):
+    if request.param == "serial":
+        monkeypatch.setattr(ctypes, "CDLL", SerialBuild)
+    else:
+        monkeypatch.setattr(tblite, "OPENBLAS", "libopenblas_is_not_here.so")
     tblite.load_fast_linear_algebra.cache_clear()
     yield
     tblite.load_fast_linear_algebra.cache_clear()
@@ -34,7 +47,7 @@ def without_openblas(monkeypatch):
 
 def test_openblas_comes_before_what_the_wheel_brings():
     try:
-        ctypes.CDLL(tblite.OPENBLAS)
+        assert ctypes.CDLL(tblite.OPENBLAS).openblas_get_parallel()
     except OSError:
         if os.environ.get("POTWRIGHT_REQUIRE_PROGRAMS"):
             pytest.fail("POTWRIGHT_REQUIRE_PROGRAMS is set, and there is no OpenBLAS")

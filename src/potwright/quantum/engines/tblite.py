@@ -33,6 +33,9 @@ def load_fast_linear_algebra() -> bool:
     loaded globally come first for all that is loaded later: it must precede tblite's import. Other
     builds of tblite, as conda-forge's, have a fast library of their own.
 
+    A serial build of OpenBLAS is left alone: called by several threads at a time, as PySCF does in
+    the same process, it gives wrong numbers.
+
     Returns
     -------
     bool
@@ -42,9 +45,12 @@ def load_fast_linear_algebra() -> bool:
     if not brought or sys.platform != "linux":
         return True
     try:
-        ctypes.CDLL(OPENBLAS, ctypes.RTLD_GLOBAL)
+        library = ctypes.CDLL(OPENBLAS)
     except OSError:
         return False
+    if not library.openblas_get_parallel():
+        return False
+    ctypes.CDLL(OPENBLAS, ctypes.RTLD_GLOBAL)
     return True
 
 
@@ -90,7 +96,8 @@ class TBLiteEngine(Parameters):
         if not load_fast_linear_algebra():
             logger.info(
                 "tblite computes with the slow linear algebra of its package, several times slower "
-                "for large structures than with OpenBLAS (Debian's libopenblas0), which is not here"
+                "for large structures than with OpenBLAS (Debian's libopenblas0), which is not here, "
+                "or only as a serial build"
             )
 
     def level_of_theory(self) -> LevelOfTheory:
