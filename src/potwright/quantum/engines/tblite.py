@@ -96,8 +96,8 @@ class TBLiteEngine(Parameters):
         if not load_fast_linear_algebra():
             logger.info(
                 "tblite computes with the slow linear algebra of its package, several times slower "
-                "for large structures than with OpenBLAS (Debian's libopenblas0), which is not here, "
-                "or only as a serial build"
+                "for large structures than with OpenBLAS (Debian's libopenblas0), which is not "
+                "here, or only as a serial build"
             )
 
     def level_of_theory(self) -> LevelOfTheory:
