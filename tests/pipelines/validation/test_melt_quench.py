@@ -159,6 +159,7 @@ def test_the_committees_errors_are_the_means_of_its_members(committee: Any, aske
     """The reference is the first member, which is not wrong; the second is by a fifth."""
     result = melt_quench.measure(committee, asked(melt_quench=SHORT), seed=1)
     assert not result.missing
+    assert result.costs == {"steps of dynamics": 2 * 30}
     for what in ("energy", "forces"):
         errors = rows_of(result)[f"error of the {what} on its own last frame"]
         first, second = (errors[Surface("committee", m)] for m in range(2))

@@ -122,6 +122,8 @@ def measure(surfaces: Surfaces, parameters: ValidationParameters, seed: int) -> 
     r = _middles(asked)
     read = {} if asked.reference_file is None else {REFERENCE: _read(asked.reference_file, r)}
     tasks = _tasks(surfaces, asked, _start(asked, seed), seed)
+    steps = sum(schedule.steps for _, schedule in asked.stages)
+    surfaces.costs["steps of dynamics"] += steps * len(tasks)
     frames: dict[Surface, list[Atoms]] = {}
     missing: list[Any] = []
     surfaces_of_tasks = list(tasks)

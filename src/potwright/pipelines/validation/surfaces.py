@@ -93,8 +93,8 @@ class Surfaces:
     retry
         Labels that failed before for one of these reasons are computed again.
     costs
-        What was asked for so far: structures from the store, computed, failed, their seconds, and
-        evaluations of potentials.
+        What was asked for so far: structures from the store, computed, failed, their seconds,
+        evaluations of potentials, and steps of dynamics.
     """
 
     potentials: Mapping[str, NamedCommittee]
