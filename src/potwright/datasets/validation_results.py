@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 COLOURS = ("#d95f02", "#1b6ca8", "#2a9d4a", "#7b3fa0", "#b8860b", "#c2185b")
 BLACK = "#111111"
+AXIS = {"showline": True, "linecolor": "#999999", "gridcolor": "#e5e5e5", "zeroline": False}
 
 
 class ValidationResultsDataset(JSONDataset):
@@ -54,6 +55,7 @@ def figure(results: dict[str, Any]) -> dict[str, Any]:
     ]
     plot.update_layout(
         **_axes(curves[0], titles[0]),
+        template="none",
         updatemenus=[{"buttons": buttons, "active": 0, "x": 1.0, "y": 1.2}],
     )
     return dict(json.loads(plot.to_json()))
@@ -65,8 +67,8 @@ def _axes(curve: dict[str, Any], title: str) -> dict[str, Any]:
     nothing = {"tickvals": None, "ticktext": None}
     return {
         "title": {"text": title},
-        "xaxis": {"title": {"text": curve["x_label"]}, **(ticks if marks else nothing)},
-        "yaxis": {"title": {"text": curve["y_label"]}},
+        "xaxis": AXIS | {"title": {"text": curve["x_label"]}, **(ticks if marks else nothing)},
+        "yaxis": AXIS | {"title": {"text": curve["y_label"]}},
     }
 
 

@@ -37,7 +37,7 @@ def draw_learning_curves(history: Sequence[IterationReports]) -> style.Figure:
         if threshold:
             figure.add_hline(threshold, line={"dash": "dash", "color": style.LINE}, row=1, col=col)
         wide = _is_wide(metrics, name)
-        scale: dict[str, Any] = {"type": "log"} if wide else {"rangemode": "tozero"}
+        scale: dict[str, Any] = {"type": "log", "dtick": "D2"} if wide else {"rangemode": "tozero"}
         figure.update_yaxes(**scale, row=1, col=col)
     ticks = {number: _tick(number, metrics) for number in sorted(set(metrics["iteration"]))}
     ends = [min(ticks) - 0.5, max(ticks) + 0.5]  # room for the labels below the ends

@@ -106,6 +106,11 @@ def numbers(values: Any) -> list[float | None]:
     ]
 
 
+def number(value: float) -> str:
+    """Three digits, and no exponent for what is larger."""
+    return f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
+
+
 def logarithmic(values: np.ndarray) -> tuple[dict[str, Any], int]:
     """A logarithmic axis for positive values, and how many lie below its beginning.
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from potwright.iteration_reports import IterationReports
+from potwright.pipelines.reporting import style
 from potwright.uncertainty import PROPERTIES
 from potwright.uncertainty.measurement import UNITS, WRITTEN_UNITS
 
@@ -91,7 +92,10 @@ def _tiles(history: Sequence[IterationReports]) -> list[dict[str, str]]:
         value = row.get(f"rmse_{name}_committee_{UNITS[name]}")
         if value is not None and pd.notna(value):
             tiles.append(
-                {"value": f"{value:.3g} {WRITTEN_UNITS[name]}", "name": f"{name}, test error"}
+                {
+                    "value": f"{style.number(value)} {WRITTEN_UNITS[name]}",
+                    "name": f"{name}, test error",
+                }
             )
     seconds = sum(n["seconds"] for r in history for n in r.record.get("nodes", {}).values())
     tiles.append({"value": _duration(seconds), "name": "wall time of all iterations"})
@@ -204,7 +208,7 @@ def _computed(labelling: pd.DataFrame) -> int:
 
 
 def _number(value: Any) -> str:
-    return NOTHING if value is None or pd.isna(value) else f"{value:.3g}"
+    return NOTHING if value is None or pd.isna(value) else style.number(value)
 
 
 def _proportion(rate: dict[str, Any] | None) -> str:
