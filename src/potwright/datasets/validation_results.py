@@ -14,8 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COLOURS = ("#d95f02", "#1b6ca8", "#2a9d4a", "#7b3fa0", "#b8860b", "#c2185b")
-BLACK = "#111111"
-AXIS = {"showline": True, "linecolor": "#999999", "gridcolor": "#e5e5e5", "zeroline": False}
+GREY = "#808080"  # seen on light and on dark pages
+AXIS = {
+    "showline": True,
+    "linecolor": GREY,
+    "gridcolor": "rgba(128, 128, 128, 0.2)",
+    "zeroline": False,
+}
+    "showline": True,
+    "linecolor": GREY,
+    "gridcolor": "rgba(128, 128, 128, 0.2)",
+    "zeroline": False,
+}
 
 
 class ValidationResultsDataset(JSONDataset):
@@ -29,7 +39,7 @@ class ValidationResultsDataset(JSONDataset):
 def figure(results: dict[str, Any]) -> dict[str, Any]:
     """A plotly figure: one curve of one structure at a time.
 
-    The reference is black, each potential has a colour; its members are thin lines.
+    The reference is grey, each potential has a colour; its members are thin lines.
     """
     from plotly import graph_objects as go
 
@@ -77,9 +87,9 @@ def _traces(curve: dict[str, Any]) -> Iterator[dict[str, Any]]:
     mode = "markers" if points else "lines"
     if points:
         ends = [min(x), max(x)]
-        yield _trace(ends, ends, "reference", {"color": BLACK, "width": 1.0}, "lines")
+        yield _trace(ends, ends, "reference", {"color": GREY, "width": 1.0}, "lines")
     elif curve["y"]["reference"] is not None:
-        yield _trace(x, curve["y"]["reference"], "reference", {"color": BLACK, "width": 2.5}, mode)
+        yield _trace(x, curve["y"]["reference"], "reference", {"color": GREY, "width": 2.5}, mode)
     for colour, (name, values) in zip(
         COLOURS * len(curve["y"]["potentials"]), curve["y"]["potentials"].items(), strict=False
     ):
