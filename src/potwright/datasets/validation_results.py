@@ -21,11 +21,6 @@ AXIS = {
     "gridcolor": "rgba(128, 128, 128, 0.2)",
     "zeroline": False,
 }
-    "showline": True,
-    "linecolor": GREY,
-    "gridcolor": "rgba(128, 128, 128, 0.2)",
-    "zeroline": False,
-}
 
 
 class ValidationResultsDataset(JSONDataset):
