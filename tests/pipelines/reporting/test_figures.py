@@ -29,7 +29,7 @@ def traces(figure: dict[str, Any], name: str) -> list[dict[str, Any]]:
     [(0.012345, "0.0123"), (999.4, "999"), (999.6, "1000"), (2223.7, "2224"), (-1e6, "-1000000")],
 )
 def test_large_numbers_are_written_without_an_exponent(value, written):
-    assert style.number(value) == written
+    assert style.three_digits(value) == written
 
 
 def test_learning_curves_show_each_iteration_with_the_spread_of_the_members(reports):

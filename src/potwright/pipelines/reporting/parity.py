@@ -112,7 +112,7 @@ def _histogram(pairs: Pairs, which: str) -> Any:
         marker={"color": style.SETS[which], "opacity": 0.6, "line": {"width": 0}},
         legendgroup=which,
         showlegend=False,
-        name=f"{which}, RMS {style.number(rms)}",
+        name=f"{which}, RMS {style.three_digits(rms)}",
     )
 
 

@@ -106,8 +106,8 @@ def numbers(values: Any) -> list[float | None]:
     ]
 
 
-def number(value: float) -> str:
-    """Three digits, and no exponent for what is larger."""
+def three_digits(value: float) -> str:
+    """Rounded so; larger numbers to whole ones, without an exponent."""
     return f"{value:.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 

@@ -93,7 +93,7 @@ def _tiles(history: Sequence[IterationReports]) -> list[dict[str, str]]:
         if value is not None and pd.notna(value):
             tiles.append(
                 {
-                    "value": f"{style.number(value)} {WRITTEN_UNITS[name]}",
+                    "value": f"{style.three_digits(value)} {WRITTEN_UNITS[name]}",
                     "name": f"{name}, test error",
                 }
             )
@@ -208,7 +208,7 @@ def _computed(labelling: pd.DataFrame) -> int:
 
 
 def _number(value: Any) -> str:
-    return NOTHING if value is None or pd.isna(value) else style.number(value)
+    return NOTHING if value is None or pd.isna(value) else style.three_digits(value)
 
 
 def _proportion(rate: dict[str, Any] | None) -> str:
