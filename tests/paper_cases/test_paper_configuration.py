@@ -303,10 +303,8 @@ def changed(augmentation, blocks):
 @pytest.mark.parametrize("case", CASES)
 def test_a_small_form_distorts_and_explores_as_its_case_does(case):
     large, small = parameters(case), parameters(f"{case}_small")
-    if case in (
-        "wmote2_alloys",
-        "wmote2_end_members",
-    ):  # the paper names no strain and no rattle there: less of both
+    if case in ("wmote2_alloys", "wmote2_end_members"):
+        # the paper names no strain and no rattle there: less of both
         strain = {"max_compressive_strain": 0.1, "max_tensile_strain": 0.1}
         few = {"strain": strain, "rattle": {"rattle_fraction": 0.1}}
         large = large.model_copy(update={"augmentation": changed(large.augmentation, few)})
